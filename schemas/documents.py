@@ -1,0 +1,38 @@
+"""The document event: what a publisher sends to an input topic."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, field_validator
+
+from schemas.base import Message
+from schemas.names import Name
+
+
+class Task(Message):
+    """One deployment of one project, asked of a document."""
+
+    project: Name
+    deployment: Name
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.deployment}"
+
+
+class DocumentEvent(Message):
+    """A document to be enriched.
+
+    Without ``tasks`` the lane's default tasks are asked. Without ``language`` the project's own is taken.
+    """
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    text: str
+    language: Annotated[str, StringConstraints(min_length=1, max_length=35)] | None = None
+    tasks: Annotated[list[Task], Field(max_length=100)] = []
+    metadata: dict[str, Any] = {}
+
+    @field_validator("text")
+    @classmethod
+    def _text_is_there(cls, value: str) -> str:
+        if not value or value.isspace():
+            raise ValueError("expected some text, got nothing but white space")
+        return value
