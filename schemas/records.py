@@ -32,7 +32,10 @@ class ModelReference(Message):
 
 
 class ModelRecord(Message):
-    """Key ``model/<project>/<label>``. ``summary`` is the evaluation's micro and macro figures."""
+    """Key ``model/<project>/<label>``.
+
+    ``evaluation`` is the digest of the newest evaluation in the store, ``summary`` its micro and macro figures.
+    """
 
     project: str
     label: str
@@ -41,6 +44,7 @@ class ModelRecord(Message):
     job_id: str
     trained_at: Timestamp
     duration_s: float
+    evaluation: str
     summary: dict[str, float] = {}
 
 
