@@ -1,0 +1,189 @@
+"""The registry: what projects, models, deployments, jobs and routes there are, as the compacted topic says."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from agents.kafka import client_options
+from agents.settings import Settings
+from schemas.records import (
+    RECORD_TYPES,
+    CommandRecord,
+    DeploymentRecord,
+    JobRecord,
+    ModelRecord,
+    ProjectRecord,
+    Record,
+    RouteRecord,
+)
+
+logger = logging.getLogger(__name__)
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The state at one moment; never changes, so any thread may read it."""
+
+    records: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
+
+    def _get(self, key: str, kind: type[R]) -> R | None:
+        record = self.records.get(key)
+        return record if isinstance(record, kind) else None
+
+    def all(self, kind: type[R]) -> list[R]:
+        """Return every record of one kind, in the order of the keys."""
+        return [record for _, record in sorted(self.records.items()) if isinstance(record, kind)]
+
+    def project(self, name: str) -> ProjectRecord | None:
+        """Return a project."""
+        return self._get(f"project/{name}", ProjectRecord)
+
+    def model(self, project: str, label: str) -> ModelRecord | None:
+        """Return a project's model."""
+        return self._get(f"model/{project}/{label}", ModelRecord)
+
+    def deployment(self, project: str, name: str) -> DeploymentRecord | None:
+        """Return a project's deployment."""
+        return self._get(f"deployment/{project}/{name}", DeploymentRecord)
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """Return a job."""
+        return self._get(f"job/{job_id}", JobRecord)
+
+    def command(self, command_id: str) -> CommandRecord | None:
+        """Return what became of a command."""
+        return self._get(f"command/{command_id}", CommandRecord)
+
+    def route(self, project: str, name: str) -> RouteRecord | None:
+        """Return a project's route."""
+        return self._get(f"route/{project}/{name}", RouteRecord)
+
+    def of_project(self, project: str, kind: type[R]) -> list[R]:
+        """Return a project's records of one kind."""
+        return [record for record in self.all(kind) if getattr(record, "project", None) == project]
+
+    def after(self, changes: Mapping[str, Record | None]) -> "Registry":
+        """Return the state after ``changes``; ``None`` takes a record away."""
+        records = {**self.records, **{key: record for key, record in changes.items() if record is not None}}
+        for key in [key for key, record in changes.items() if record is None]:
+            records.pop(key, None)
+        return replace(self, records=MappingProxyType(records))
+
+
+def decode_record(key: bytes, value: bytes | None) -> tuple[str, Record | None] | None:
+    """Read one message of the registry topic, or ``None`` for one that is not ours to understand."""
+    name = key.decode("utf-8", "replace")
+    kind = RECORD_TYPES.get(name.partition("/")[0])
+    if kind is None:
+        return None
+    try:
+        return name, None if value is None else kind.model_validate(orjson.loads(value))
+    except (orjson.JSONDecodeError, ValidationError):
+        logger.exception("registry record %s cannot be read and is left out", name)
+        return None
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the bytes of a record for the registry topic."""
+    return orjson.dumps(record.payload())
+
+
+class RegistryFollower:
+    """Follows the registry topic without a group, from the beginning, and holds its state.
+
+    ``state`` may be read from any thread; everything else belongs to the event loop that ``start`` ran on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.state = Registry()
+        self._settings = settings
+        self._partition = TopicPartition(settings.topics.registry, 0)
+        self._changed = asyncio.Condition()
+        self._listeners: list[Callable[[Registry], None]] = []
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "RegistryFollower":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def on_change(self, listener: Callable[[Registry], None]) -> None:
+        """Call ``listener`` with every new state, on the follower's loop."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Start following, and return when all that was there has been read."""
+        self._consumer = AIOKafkaConsumer(
+            **client_options(self._settings),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+        await self._consumer.start()
+        self._consumer.assign([self._partition])
+        await self._consumer.seek_to_beginning(self._partition)
+        self._task = asyncio.create_task(self._follow(self._consumer), name="registry")
+        await self.catch_up()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._consumer:
+            await self._consumer.stop()
+
+    async def catch_up(self) -> Registry:
+        """Return a state that holds all that was committed before this call.
+
+        Raises:
+            KafkaError: If Kafka does not answer.
+        """
+        if self._consumer is None or self._task is None:
+            raise RuntimeError("start() first")
+        end = (await self._consumer.end_offsets([self._partition]))[self._partition]
+        async with self._changed:
+            while await self._consumer.position(self._partition) < end:
+                if self._task.done():
+                    self._task.result()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 0.05)  # a transaction's marker moves only the position
+        return self.state
+
+    async def wait_for(self, condition: Callable[[Registry], bool]) -> Registry:
+        """Return the first state that meets ``condition``."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: condition(self.state))
+        return self.state
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                batches: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=200)
+            except KafkaError as error:
+                logger.warning("cannot read the registry: %s; trying again", error)
+                await asyncio.sleep(0.5)
+                continue
+            messages = batches.get(self._partition, [])
+            changes = dict(filter(None, (decode_record(m.key or b"", m.value) for m in messages)))
+            if changes:
+                self.state = self.state.after(changes)
+                for listener in self._listeners:
+                    listener(self.state)
+            if messages:
+                async with self._changed:
+                    self._changed.notify_all()
