@@ -1,4 +1,4 @@
-"""The settings: environment ``LEXSTREAM_…``, then ``lexstream.toml``, then options of the command line; the later wins."""
+"""The settings: environment ``LEXSTREAM_…``, then ``lexstream.toml``, then options; the later wins."""
 
 import os
 import tomllib

@@ -4,10 +4,10 @@ These are typed dictionaries, not pydantic models: the hot path fills them and h
 fastavro. Readers check what they got with ``ENRICHED.validate_python``.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, with_config
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 SOURCE_HEADER = "lexstream-source"
 """Header with ``topic/partition/offset`` of the input event."""
