@@ -1,0 +1,83 @@
+"""Dead letters: the original bytes, with headers that say where they came from and what was wrong.
+
+The names of the headers are Kafka Connect's, so that tools which know its dead-letter queues know these. All values
+are text in UTF-8; numbers are written in decimal.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from schemas.errors import DecodeError, EventError
+
+PREFIX = "__connect.errors."
+MAX_MESSAGE_CHARS = 500
+
+Headers = list[tuple[str, bytes]]
+
+_NAMES = ("topic", "partition", "offset", "timestamp", "stage", "exception.class.name", "exception.message")
+
+
+def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
+    """Return ``headers`` without those of a dead letter, in their order: what a replay sends."""
+    return [(name, value) for name, value in headers if not name.startswith(PREFIX)]
+
+
+def dead_letter_headers(
+    headers: Iterable[tuple[str, bytes]],
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+    error: EventError,
+) -> Headers:
+    """Return the headers of a dead letter: the original ones in their order, then what went wrong where."""
+    values = (
+        topic,
+        str(partition),
+        str(offset),
+        str(timestamp_ms),
+        error.stage,
+        type(error).__name__,
+        str(error)[:MAX_MESSAGE_CHARS],
+    )
+    added = [
+        (PREFIX + name, value.encode("utf-8", errors="replace")) for name, value in zip(_NAMES, values, strict=True)
+    ]
+    return original_headers(headers) + added
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Where a dead letter came from and why it is one."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    stage: str
+    error: str
+    message: str
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Self:
+        """Read the headers that ``dead_letter_headers`` wrote.
+
+        Raises:
+            DecodeError: If one of them is missing, or no number where one is expected.
+        """
+        found = {
+            name.removeprefix(PREFIX): value.decode("utf-8", errors="replace")
+            for name, value in headers
+            if name.startswith(PREFIX)
+        }
+        if missing := [PREFIX + name for name in _NAMES if name not in found]:
+            raise DecodeError(f"not a dead letter: expected the headers {', '.join(missing)}")
+        topic, partition, offset, timestamp, *rest = (found[name] for name in _NAMES)
+        try:
+            return cls(topic, int(partition), int(offset), int(timestamp), *rest)
+        except ValueError:
+            raise DecodeError(
+                f"not a dead letter: expected numbers in {PREFIX}partition, .offset and .timestamp"
+            ) from None

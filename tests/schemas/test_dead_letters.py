@@ -1,0 +1,58 @@
+import pytest
+
+from schemas.dead_letters import DeadLetter, Headers, dead_letter_headers, original_headers
+from schemas.errors import DecodeError, InvalidEvent
+
+ORIGINAL: Headers = [("traceparent", b"00-ab"), ("x", b"\xff"), ("x", b"second")]
+
+
+def headers_of(error: DecodeError | InvalidEvent, original: Headers = ORIGINAL) -> Headers:
+    return dead_letter_headers(
+        original, topic="orders", partition=3, offset=1041, timestamp_ms=1_767_607_200_123, error=error
+    )
+
+
+def test_headers_follow_the_convention_of_kafka_connect() -> None:
+    assert headers_of(InvalidEvent("id: missing"))[len(ORIGINAL) :] == [
+        ("__connect.errors.topic", b"orders"),
+        ("__connect.errors.partition", b"3"),
+        ("__connect.errors.offset", b"1041"),
+        ("__connect.errors.timestamp", b"1767607200123"),
+        ("__connect.errors.stage", b"validate"),
+        ("__connect.errors.exception.class.name", b"InvalidEvent"),
+        ("__connect.errors.exception.message", b"id: missing"),
+    ]
+
+
+def test_what_was_written_is_read() -> None:
+    assert DeadLetter.from_headers(headers_of(DecodeError("schön"))) == DeadLetter(
+        "orders", 3, 1041, 1_767_607_200_123, "decode", "DecodeError", "schön"
+    )
+
+
+def test_original_headers_survive_in_order_and_come_back_on_replay() -> None:
+    headers = headers_of(DecodeError("broken"))
+    assert headers[: len(ORIGINAL)] == ORIGINAL
+    assert original_headers(headers) == ORIGINAL
+
+
+def test_a_replayed_dead_letter_that_fails_again_has_one_set_of_headers() -> None:
+    again = headers_of(InvalidEvent("second"), headers_of(DecodeError("first")))
+    assert len(again) == len(ORIGINAL) + 7
+    assert DeadLetter.from_headers(again).message == "second"
+
+
+def test_message_is_bounded_and_always_text() -> None:
+    letter = DeadLetter.from_headers(headers_of(DecodeError("\ud800" * 10_000)))
+    assert letter.message == "?" * 500
+
+
+def test_foreign_headers_are_refused_by_name() -> None:
+    with pytest.raises(DecodeError, match=r"__connect\.errors\.stage"):
+        DeadLetter.from_headers([h for h in headers_of(DecodeError("x")) if "stage" not in h[0]])
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    bad = [(name, b"many" if name.endswith("offset") else value) for name, value in headers_of(DecodeError("x"))]
+    with pytest.raises(DecodeError, match="expected numbers"):
+        DeadLetter.from_headers(bad)
