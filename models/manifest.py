@@ -1,0 +1,118 @@
+"""The manifest of an artefact: everything a model is, with the digests of the blobs that it is made of."""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from schemas.base import Message
+from schemas.enriched import ClassScore, Entity
+from schemas.names import Digest, Kind
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of ``data``, as ``sha256:<hex>``."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+class EncoderManifest(Message):
+    """The encoder: its facts, and the digests of ``model.safetensors``, ``config.json`` and ``tokenizer.json``.
+
+    ``maxTokens`` is what its positions allow, special tokens included.
+    """
+
+    name: str
+    licence: str = ""
+    hidden_size: Annotated[int, Field(ge=1)]
+    max_tokens: Annotated[int, Field(ge=8)]
+    files: dict[Literal["model.safetensors", "config.json", "tokenizer.json"], Digest]
+
+
+class Decoding(Message):
+    """How documents become segments, and logits become spans or classes.
+
+    ``maxTokens`` of a segment includes the two special tokens; ``overlap`` is in tokens. ``decoder`` and ``pooling``
+    are explained where they are implemented, in ``models.decoding``.
+    """
+
+    max_tokens: Annotated[int, Field(ge=8)] = 256
+    overlap: Annotated[int, Field(ge=0)] = 64
+    decoder: Literal["type", "viterbi"] = "type"
+    pooling: Literal["mean", "unitMean"] = "mean"
+
+
+class BackendReport(Message):
+    """What was measured of one backend: tokens a second here, and the score on held-out documents."""
+
+    name: str
+    tokens_per_s: float
+    score: float
+    served: bool
+
+
+class DatasetFacts(Message):
+    """What a model was trained and tested on."""
+
+    digest: Digest
+    n_documents: int
+    n_train: int
+    n_test: int
+
+
+class SelfTest(Message):
+    """A text and what the model said of it when it was made: ``entities`` or ``classes``."""
+
+    text: str
+    entities: list[Entity] | None = None
+    classes: list[ClassScore] | None = None
+
+
+class Manifest(Message):
+    """Everything a model is. Its digest is the model's digest."""
+
+    format_version: Literal[1] = 1
+    project: str
+    label: str
+    kind: Kind
+    categories: Annotated[list[str], Field(min_length=1)]
+    language: str
+    multilingual: bool = False
+    confidence_threshold: Fraction | None = None
+    encoder: EncoderManifest
+    graphs: dict[str, Digest] = {}
+    head: Digest
+    decoding: Decoding = Decoding()
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    thresholds: dict[str, Fraction] = {}
+    backend: str
+    backends: list[BackendReport] = []
+    dataset: DatasetFacts | None = None
+    split: dict[str, Any] = {}
+    seed: int = 0
+    hyperparameters: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+    evaluation: Digest | None = None
+    self_test: list[SelfTest] = []
+
+    def canonical(self) -> bytes:
+        """Return the bytes that are stored and whose hash is the model's digest."""
+        return orjson.dumps(self.payload(), option=orjson.OPT_SORT_KEYS)
+
+    @property
+    def digest(self) -> str:
+        """The model's digest."""
+        return digest_of(self.canonical())
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """Digests of everything the model needs, its evaluation included."""
+        own = {self.head, *self.graphs.values(), *self.encoder.files.values()}
+        return frozenset(own if self.evaluation is None else own | {self.evaluation})
