@@ -1,0 +1,9 @@
+"""The local broker: real Apache Kafka, one KRaft node, as a detached child process. Needs neither Docker nor Java.
+
+For one machine and its owner: it listens on loopback only and asks nobody for a password.
+"""
+
+from agents.broker.local import BrokerStatus, LocalBroker
+from agents.broker.progress import Progress
+
+__all__ = ["BrokerStatus", "LocalBroker", "Progress"]

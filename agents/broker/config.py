@@ -1,0 +1,89 @@
+"""The settings of the local broker: one node that is controller and broker at once, small and quick to start."""
+
+from pathlib import Path
+
+from agents.broker.address import Address
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+JVM_OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",  # G1 takes more memory and gains nothing at this heap
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dlog4j2.disable.jmx=true",
+)
+
+# What differs from Kafka's defaults, and why.
+_SETTINGS = f"""
+process.roles=broker,controller
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+auto.create.topics.enable=false
+
+# One node cannot replicate. Few partitions of Kafka's own topics: each costs start-up time and memory.
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+
+# Consumers start at once, and commits are not held back to be batched.
+group.initial.rebalance.delay.ms=0
+group.coordinator.append.linger.ms=0
+# A dead producer's transaction blocks its readers until it is timed out: look every second, not every ten.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+
+message.max.bytes={MAX_MESSAGE_BYTES}
+replica.fetch.max.bytes={MAX_MESSAGE_BYTES}
+log.segment.bytes=134217728
+log.index.size.max.bytes=1048576
+offsets.topic.segment.bytes=16777216
+transaction.state.log.segment.bytes=16777216
+
+# Small buffers and few threads: by default the log cleaner alone takes 128 MiB of heap.
+log.cleaner.dedupe.buffer.size=16777216
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+num.recovery.threads.per.data.dir=2
+metadata.max.idle.interval.ms=5000
+
+# After a kill, the node is let in again once its old session has ended: by default nine seconds.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+"""
+
+
+def server_properties(address: Address, *, controller_port: int, node_id: int, data: Path) -> str:
+    """Return Kafka's ``server.properties``."""
+    return f"""# Written at each start; changes here are lost.
+node.id={node_id}
+listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
+controller.quorum.voters={node_id}@127.0.0.1:{controller_port}
+log.dirs={data}
+{_SETTINGS}"""
+
+
+def logging_properties(logs: Path) -> str:
+    """Return Log4j's settings: warnings and worse, into one file that is rotated at 10 MB and kept three times."""
+    return f"""status=error
+appender.file.type=RollingFile
+appender.file.name=file
+appender.file.fileName={logs / "server.log"}
+appender.file.filePattern={logs / "server.log.%i"}
+appender.file.layout.type=PatternLayout
+appender.file.layout.pattern=%d{{yyyy-MM-dd'T'HH:mm:ss.SSSXXX}} %p %m (%c{{1}})%n
+appender.file.policies.type=SizeBasedTriggeringPolicy
+appender.file.policies.size=10MB
+appender.file.strategy.type=DefaultRolloverStrategy
+appender.file.strategy.max=3
+rootLogger.level=warn
+rootLogger.appenderRef.file.ref=file
+"""
