@@ -20,6 +20,7 @@ class ProjectRecord(Message):
     confidence_threshold: float | None = None
     storage_container: str = ""
     n_documents: int = 0
+    n_labelled: int = 0
     created_at: Timestamp
     updated_at: Timestamp
 

@@ -1,0 +1,1 @@
+"""The controller: commands in, records and events out."""
