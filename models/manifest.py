@@ -1,7 +1,7 @@
 """The manifest of an artefact: everything a model is, with the digests of the blobs that it is made of."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field
@@ -12,9 +12,9 @@ from schemas.names import Digest, Kind
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-TOKENIZER = "tokenizer.json"
+WEIGHTS: Final = "model.safetensors"
+CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer.json"
 
 
 def digest_of(data: bytes) -> str:

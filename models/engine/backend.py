@@ -1,0 +1,42 @@
+"""What every backend does: token ids to hidden states."""
+
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+TORCH_BACKENDS: Final = ("torch-fp32", "torch-bf16")
+ONNX_BACKENDS: Final = ("onnx-int8", "onnx-fp32")
+BACKENDS: Final = TORCH_BACKENDS + ONNX_BACKENDS
+
+
+class Backend(Protocol):
+    """An encoder that is ready to run. Several threads may call it."""
+
+    @property
+    def name(self) -> str:
+        """One of ``BACKENDS``."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its weights take."""
+        ...
+
+    def encode(self, ids: Ints, mask: Ints) -> Floats:
+        """Return the hidden states of a micro-batch; those of masked tokens mean nothing.
+
+        Args:
+            ids: Token ids with special tokens and padding. Shape: (B, T).
+            mask: 1 for tokens, 0 for padding. Shape: (B, T).
+
+        Returns:
+            Shape: (B, T, H).
+
+        Raises:
+            MemoryError: The micro-batch is too big for the memory that is there.
+        """
+        ...

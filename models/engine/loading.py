@@ -1,0 +1,131 @@
+"""Artefacts to loaded models that share what they have in common: tokenizers, encoders and their memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
+
+from models.engine.backend import BACKENDS, ONNX_BACKENDS, TORCH_BACKENDS, Backend
+from models.engine.onnx_backend import OnnxBackend
+from models.heads import Head, load_class_head, load_entity_head
+from models.manifest import CONFIG, TOKENIZER, WEIGHTS, Manifest
+from models.store import Store
+from models.tokenization import Tokenizer
+from schemas.errors import ArtefactCorrupt, ArtefactError
+from schemas.names import Kind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The digests that decide whether two models share an encoder, and a tokenizer."""
+
+    encoder: str
+    tokenizer: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model that is ready to answer. It stays usable while somebody holds it, even after it was unloaded.
+
+    Attributes:
+        digest: The model's digest.
+        manifest: What it is.
+        head: Its own head.
+        tokenizer: Shared with other models of the same tokenizer.
+        backend: Its encoder, shared with other models of the same encoder and backend.
+        parts: What it shares with whom.
+        nbytes: Memory of all its parts, shared or not.
+    """
+
+    digest: str
+    manifest: Manifest
+    head: Head
+    tokenizer: Tokenizer
+    backend: Backend
+    parts: Parts
+    nbytes: int
+
+    @property
+    def own_nbytes(self) -> int:
+        """Memory that nobody else shares."""
+        return self.head.weight.nbytes + self.head.bias.nbytes
+
+
+class Shared(Generic[T]):
+    """Things by digest that are made once and dropped with their last user."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: dict[str, tuple[T, int]] = {}
+
+    def take(self, key: str, make: Callable[[], T]) -> T:
+        """Return the thing under ``key``, made if it is not there; others wait while it is being made."""
+        with self._lock:
+            thing, users = self._held[key] if key in self._held else (make(), 0)
+            self._held[key] = (thing, users + 1)
+            return thing
+
+    def give_back(self, key: str) -> None:
+        """End one use."""
+        with self._lock:
+            thing, users = self._held.pop(key)
+            if users > 1:
+                self._held[key] = (thing, users - 1)
+
+    def held(self) -> list[T]:
+        """Return all that is there now."""
+        return [thing for thing, _ in list(self._held.values())]
+
+
+def backend_name(manifest: Manifest, *, wanted: str) -> str:
+    """Return which backend serves a model: the wanted one, or for "auto" the one that its manifest names.
+
+    Raises:
+        ArtefactError: There is no such backend, or the model has no graph for it.
+    """
+    name = manifest.backend if wanted == "auto" else wanted
+    possible = [*TORCH_BACKENDS, *(graph for graph in ONNX_BACKENDS if graph in manifest.graphs)]
+    if name not in possible:
+        raise ArtefactError(
+            f"got backend {name!r} for model {manifest.label}, expected one of {', '.join(possible)} "
+            f"(of all: {', '.join(BACKENDS)})"
+        )
+    return name
+
+
+def parts_of(manifest: Manifest, *, backend: str) -> Parts:
+    """Return what a model shares when it is served by ``backend``."""
+    files = manifest.encoder.files
+    encoder = manifest.graphs[backend] if backend in ONNX_BACKENDS else f"{files[WEIGHTS]}+{files[CONFIG]}"
+    return Parts(f"{backend}:{encoder}", files[TOKENIZER])
+
+
+def load_backend(manifest: Manifest, *, store: Store, name: str, threads: int) -> Backend:
+    """Return the encoder of a model on a backend; torch is imported only if it is asked for."""
+    if name in ONNX_BACKENDS:
+        return OnnxBackend(store.local_path(manifest.graphs[name]), name=name, threads=threads)
+    from models.engine.torch_backend import TorchBackend
+
+    files = manifest.encoder.files
+    return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), name=name, threads=threads)
+
+
+def load_head(manifest: Manifest, *, store: Store) -> Head:
+    """Return the head of a model."""
+    load = load_entity_head if manifest.kind is Kind.ENTITIES else load_class_head
+    width = manifest.encoder.hidden_size
+    return load(store.get(manifest.head), n_categories=len(manifest.categories), hidden_size=width)
+
+
+def check_lengths(manifest: Manifest) -> None:
+    """Refuse a manifest whose segments do not fit its encoder.
+
+    Raises:
+        ArtefactCorrupt: They are longer than the encoder's positions.
+    """
+    if manifest.decoding.max_tokens > manifest.encoder.max_tokens:
+        raise ArtefactCorrupt(
+            f"got segments of {manifest.decoding.max_tokens} tokens, expected at most {manifest.encoder.max_tokens}"
+        )

@@ -1,0 +1,49 @@
+"""PyTorch, FP32 or BF16; on a GPU where there is one."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from models.encoder import module_from
+from models.engine.backend import Floats, Ints
+from schemas.errors import ArtefactCorrupt
+
+_TYPES = {"torch-fp32": torch.float32, "torch-bf16": torch.bfloat16}
+_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class TorchBackend:
+    """An encoder as a transformers module."""
+
+    def __init__(self, config: bytes, weights: Path, *, name: str, threads: int) -> None:
+        """Build the module and read its weights.
+
+        Raises:
+            ArtefactCorrupt: Weights and configuration do not belong together.
+        """
+        self.name = name
+        torch.set_num_threads(threads)
+        try:
+            module = module_from(config, load_file(weights), attention="sdpa")
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise ArtefactCorrupt(f"got an encoder that cannot be loaded: {error}") from error
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._module = module.to(self._device, _TYPES[name])
+        self.nbytes = sum(tensor.nbytes for tensor in self._module.state_dict().values())
+
+    def encode(self, ids: Ints, mask: Ints) -> Floats:
+        """Return hidden states, as ``Backend`` says."""
+        try:
+            with torch.inference_mode():
+                output = self._module(input_ids=self._tensor(ids), attention_mask=self._tensor(mask))
+                result: Floats = output.last_hidden_state.float().cpu().numpy()
+        except RuntimeError as error:
+            if any(sign in str(error) for sign in _MEMORY_SIGNS):
+                raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
+            raise
+        return result
+
+    def _tensor(self, array: Ints) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._device, torch.int64)

@@ -1,0 +1,262 @@
+"""The model store: content-addressed blobs and manifests at any fsspec URL.
+
+Layout: ``blobs/sha256/<hex>``, ``models/sha256/<hex>/manifest.json``, ``checkpoints/<job>/<step>-<hex>``. Everything is
+written under a temporary name and then renamed, and hashed again when it is read: a reader sees all of it or nothing.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+import platformdirs
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from models.manifest import Manifest, digest_of
+from schemas.errors import ArtefactCorrupt, ArtefactError, ArtefactNotFound, Unavailable
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_JOB = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_CHUNK_BYTES = 1 << 20
+_CHECKPOINTS_KEPT = 2
+
+
+class Store:
+    """A model store. Safe to use from several threads and processes at once."""
+
+    def __init__(self, url: str, *, cache: Path | None = None) -> None:
+        """Open the store at ``url``, such as ``file:///var/lib/models`` or ``s3://bucket/models``.
+
+        Args:
+            url: Where the store is; nothing is made there before the first write.
+            cache: Where blobs of a remote store are kept for ``local_path``; by default the user's cache.
+        """
+        self.url = url
+        with _unavailable(url):
+            self._files, self._root = fsspec.core.url_to_fs(url)
+        self._cache = cache or platformdirs.user_cache_path("lexstream") / "blobs"
+
+    def put(self, data: bytes) -> str:
+        """Store ``data`` and return its digest. What is there already is not written again."""
+        digest = digest_of(data)
+        path = self._blob(digest)
+        if not self._exists(path):
+            self._write(path, data)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Store a file and return its digest."""
+        return self.put(path.read_bytes())
+
+    def get(self, digest: str) -> bytes:
+        """Return the blob with this digest.
+
+        Raises:
+            ArtefactNotFound: It is not in the store.
+            ArtefactCorrupt: What is stored has another digest, or ``digest`` is none.
+            Unavailable: The store does not answer.
+        """
+        data = self._read(self._blob(digest), what=digest)
+        return _verified(data, digest=digest)
+
+    def local_path(self, digest: str) -> Path:
+        """Return a file with exactly this blob: the store's own where it is local, else a copy in the cache.
+
+        Raises:
+            As ``get``.
+        """
+        path = self._blob(digest)
+        if isinstance(self._files, LocalFileSystem):
+            return _verified_file(Path(path), digest=digest)
+        copy = self._cache / path.rpartition("/")[2]
+        if not copy.exists() or _hash_file(copy) != digest:
+            _write_local(copy, self.get(digest))
+        return copy
+
+    def has(self, digest: str) -> bool:
+        """Whether a blob with this digest is there (its content is not checked)."""
+        return self._exists(self._blob(digest))
+
+    def delete_blob(self, digest: str) -> None:
+        """Delete one blob; one that is not there is no error. The caller knows that nothing names it."""
+        self._remove(self._blob(digest))
+
+    def save_manifest(self, manifest: Manifest) -> str:
+        """Store a manifest and return the model's digest.
+
+        Raises:
+            ArtefactNotFound: A blob that it names is not in the store; put them first.
+        """
+        missing = sorted(digest for digest in manifest.blobs if not self.has(digest))
+        if missing:
+            raise ArtefactNotFound(
+                f"got a manifest that names {', '.join(missing)}, expected all its blobs in {self.url}"
+            )
+        data = manifest.canonical()
+        digest = digest_of(data)
+        self._write(self._manifest(digest), data)
+        return digest
+
+    def load_manifest(self, digest: str) -> Manifest:
+        """Return the manifest of the model with this digest.
+
+        Raises:
+            ArtefactNotFound: There is no such model.
+            ArtefactCorrupt: It is not the manifest with this digest, or none at all.
+            Unavailable: The store does not answer.
+        """
+        data = _verified(self._read(self._manifest(digest), what=f"model {digest}"), digest=digest)
+        try:
+            return Manifest.model_validate_json(data)
+        except ValidationError as error:
+            raise ArtefactCorrupt(f"got a manifest {digest} that this version cannot read: {error}") from error
+
+    def delete_model(self, digest: str, *, keep: Iterable[str] = ()) -> None:
+        """Delete a model, and those of its blobs that no other model in the store nor any of ``keep`` names.
+
+        A model that is not there is no error, so that a deletion can be tried again.
+
+        Args:
+            digest: The model.
+            keep: Digests of other models whose blobs stay, whether or not they are in this listing yet.
+        """
+        try:
+            blobs = self.load_manifest(digest).blobs
+        except ArtefactError:
+            blobs = frozenset()
+        self._remove(self._manifest(digest))
+        others = {other for other in (*self._models(), *keep) if other != digest}
+        for blob in blobs - self._named_by(others):
+            self.delete_blob(blob)
+
+    def save_checkpoint(self, job_id: str, data: bytes, *, step: int) -> None:
+        """Store a checkpoint of a job; the newest two are kept."""
+        name = f"{step:012d}-{digest_of(data).removeprefix('sha256:')}"
+        self._write(f"{self._checkpoints(job_id)}/{name}", data)
+        for old in self._list(self._checkpoints(job_id))[:-_CHECKPOINTS_KEPT]:
+            self._remove(old)
+
+    def latest_checkpoint(self, job_id: str) -> bytes | None:
+        """Return the checkpoint with the highest step that is intact, or nothing."""
+        for path in reversed(self._list(self._checkpoints(job_id))):
+            try:
+                return _verified(self._read(path, what=path), digest=f"sha256:{path.rpartition('-')[2]}")
+            except ArtefactError:
+                continue
+        return None
+
+    def delete_checkpoints(self, job_id: str) -> None:
+        """Delete all checkpoints of a job."""
+        for path in self._list(self._checkpoints(job_id)):
+            self._remove(path)
+
+    def _named_by(self, models: Iterable[str]) -> frozenset[str]:
+        named: set[str] = set()
+        for digest in models:
+            try:
+                named |= self.load_manifest(digest).blobs
+            except ArtefactNotFound:
+                continue
+        return frozenset(named)
+
+    def _models(self) -> list[str]:
+        return [f"sha256:{path.rstrip('/').rpartition('/')[2]}" for path in self._list(f"{self._root}/models/sha256")]
+
+    def _blob(self, digest: str) -> str:
+        return f"{self._root}/blobs/sha256/{_hex(digest)}"
+
+    def _manifest(self, digest: str) -> str:
+        return f"{self._root}/models/sha256/{_hex(digest)}/manifest.json"
+
+    def _checkpoints(self, job_id: str) -> str:
+        name = job_id if _JOB.fullmatch(job_id) else hashlib.sha256(job_id.encode()).hexdigest()
+        return f"{self._root}/checkpoints/{name}"
+
+    def _exists(self, path: str) -> bool:
+        with _unavailable(self.url):
+            return bool(self._files.exists(path))
+
+    def _list(self, path: str) -> list[str]:
+        with _unavailable(self.url):
+            self._files.invalidate_cache()
+            try:
+                found = self._files.ls(path, detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(str(item) for item in found if not str(item).endswith(".part"))
+
+    def _read(self, path: str, *, what: str) -> bytes:
+        with _unavailable(self.url):
+            try:
+                return bytes(self._files.cat_file(path))
+            except FileNotFoundError as error:
+                raise ArtefactNotFound(f"got no {what} in {self.url}, expected it to be there") from error
+
+    def _write(self, path: str, data: bytes) -> None:
+        folder = path.rpartition("/")[0]
+        temporary = f"{folder}/{uuid4().hex}.part"
+        with _unavailable(self.url):
+            self._files.makedirs(folder, exist_ok=True)
+            self._files.pipe_file(temporary, data)
+            self._files.mv(temporary, path)
+
+    def _remove(self, path: str) -> None:
+        with _unavailable(self.url):
+            try:
+                self._files.rm_file(path)
+            except FileNotFoundError:
+                return
+            if path.endswith("/manifest.json") and isinstance(self._files, LocalFileSystem):
+                Path(path).parent.rmdir()
+
+
+@contextmanager
+def _unavailable(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ArtefactError, FileNotFoundError):
+        raise
+    except (OSError, ValueError, ImportError) as error:
+        raise Unavailable(f"the model store at {url} does not answer: {error}") from error
+
+
+def _hex(digest: str) -> str:
+    match = _DIGEST.fullmatch(digest)
+    if match is None:
+        raise ArtefactCorrupt(f"got {digest!r} for a digest, expected sha256: and 64 lower-case hexadecimal digits")
+    return match.group(1)
+
+
+def _verified(data: bytes, *, digest: str) -> bytes:
+    if (got := digest_of(data)) != digest:
+        raise ArtefactCorrupt(f"got {len(data)} bytes with the digest {got}, expected {digest}")
+    return data
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _verified_file(path: Path, *, digest: str) -> Path:
+    try:
+        got = _hash_file(path)
+    except FileNotFoundError as error:
+        raise ArtefactNotFound(f"got no {digest} at {path}, expected it to be there") from error
+    if got != digest:
+        raise ArtefactCorrupt(f"got a file with the digest {got}, expected {digest}")
+    return path
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    Path(temporary).replace(path)
