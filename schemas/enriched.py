@@ -53,9 +53,7 @@ class TaskResult(TypedDict):
 
     project: str
     deployment: str
-    kind: Literal[
-        "CustomEntityRecognition", "CustomSingleLabelClassification", "CustomMultiLabelClassification"
-    ]
+    kind: Literal["CustomEntityRecognition", "CustomSingleLabelClassification", "CustomMultiLabelClassification"]
     model: ServedModel
     entities: NotRequired[list[Entity]]
     classes: NotRequired[list[ClassScore]]
