@@ -1,0 +1,208 @@
+"""A window's answers of one partition to the messages that go into its transaction. Pure but for the clock it is given."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from agents.enrich import Enricher, timestamp
+from agents.hotloop.decode import Item, Record
+from agents.inference import Answer
+from agents.lanes import Lane
+from agents.routing import Routes, routed_topics
+from agents.serving import Answerers, Key, Served
+from schemas.codecs.json import encode_object
+from schemas.control_events import ControlEvent, EventType
+from schemas.dead_letters import dead_letter_headers
+from schemas.documents import DocumentEvent
+from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
+from schemas.errors import EncodeError, EventError, InvalidEvent, ModelError, TasksFailed
+
+_OVERHEAD = 256
+"""What a batch of one message has around key, value and headers, generously."""
+_HEADER_OVERHEAD = 16
+
+
+class Outgoing(NamedTuple):
+    """A message for a partition of ``topic``: the input's number, modulo how many there are."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def message_size(message: Outgoing) -> int:
+    """Return an upper bound of what a batch of this one message takes, in bytes."""
+    n_headers = sum(len(name) + len(value or b"") + _HEADER_OVERHEAD for name, value in message.headers)
+    return len(message.value or b"") + len(message.key or b"") + n_headers + _OVERHEAD
+
+
+class Asked(NamedTuple):
+    """An event on its way through the model: who answers it, and what they said."""
+
+    item: Item
+    answerers: Answerers
+    answer: Answer
+
+
+class EnrichedEncoder(Protocol):
+    """What writes enriched documents."""
+
+    def encode(self, document: EnrichedDocument) -> bytes:
+        """Return the bytes, or raise an EncodeError."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one transaction holds, and what it means for those who count."""
+
+    messages: list[Outgoing] = field(default_factory=list)
+    next_offset: int = 0
+    served: dict[Key, str] = field(default_factory=dict)
+    n_enriched: int = 0
+    n_switches: int = 0
+    dead: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    routed: Counter[str] = field(default_factory=Counter)
+
+
+class Answering:
+    """Makes the messages of one partition and window.
+
+    Args:
+        lane: Where results go.
+        dead_letters: Topic of the dead letters.
+        control_events: Topic that is told of switches.
+        enricher: Makes enriched documents.
+        codec: Writes them.
+        limit: Gives the largest message that a topic takes, in bytes.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        dead_letters: str,
+        control_events: str,
+        enricher: Enricher,
+        codec: EnrichedEncoder,
+        limit: Callable[[str], int],
+    ) -> None:
+        self._lane = lane
+        self._dead_letters = dead_letters
+        self._control_events = control_events
+        self._enricher = enricher
+        self._codec = codec
+        self._limit = limit
+
+    def outcome(self, asked: Iterable[Asked], *, routes: Routes, served: Mapping[Key, str], now_ms: int) -> Outcome:
+        """Return the messages for ``asked``, which are of one partition, in order.
+
+        Args:
+            asked: The events with their answers.
+            routes: The routes at the time of the window.
+            served: Which digest each deployment used in the partition's last transaction.
+            now_ms: Milliseconds since 1970.
+        """
+        outcome = Outcome(served=dict(served))
+        at = timestamp(now_ms)
+        for one in asked:
+            record = one.item.record
+            try:
+                messages = self._messages(one, routes, at)
+            except EventError as error:
+                outcome.messages.append(self._dead_letter(record, error))
+                outcome.dead[type(error).__name__] += 1
+            else:
+                outcome.n_enriched += 1
+                outcome.messages += messages
+                outcome.routed.update(message.topic for message in messages[1:])
+                self._note_switches(one, outcome)
+            outcome.failures.update(failure["code"] for failure in one.answerers.failures)
+            outcome.next_offset = record.offset + 1
+        return outcome
+
+    def _messages(self, one: Asked, routes: Routes, at: str) -> list[Outgoing]:
+        record, event, answerers = one.item.record, one.item.content, one.answerers
+        if isinstance(event, EventError):
+            raise event
+        if isinstance(one.answer, ModelError):
+            raise one.answer
+        if not answerers.served:
+            raise _nobody(record, answerers)
+        document = self._document(record, event, one, at)
+        value = self._codec.encode(document)
+        headers = _headers(record, answerers.served)
+        topics = [self._lane.output, *routed_topics(routes, document["results"])]
+        messages = [Outgoing(topic, record.partition, record.key, value, headers) for topic in topics]
+        self._check_size(messages)
+        return messages
+
+    def _document(self, record: Record, event: DocumentEvent, one: Asked, at: str) -> EnrichedDocument:
+        assert not isinstance(one.answer, ModelError)  # noqa: S101 - the caller looked
+        source = Source(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=timestamp(record.timestamp),
+        )
+        return self._enricher(event, source, answerers=one.answerers, predictions=one.answer, at=at)
+
+    def _check_size(self, messages: Sequence[Outgoing]) -> None:
+        size = message_size(messages[0])
+        for message in messages:
+            if size > (limit := self._limit(message.topic)):
+                raise EncodeError(f"the enriched document takes {size} bytes, {message.topic} expects at most {limit}")
+
+    def _dead_letter(self, record: Record, error: EventError) -> Outgoing:
+        headers = dead_letter_headers(
+            record.headers,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp,
+            error=error,
+        )
+        return Outgoing(self._dead_letters, record.partition, record.key, record.value, headers)
+
+    def _note_switches(self, one: Asked, outcome: Outcome) -> None:
+        for served in one.answerers.served:
+            key = served.project, served.deployment
+            before = outcome.served.get(key)
+            if before != served.digest:
+                outcome.served[key] = served.digest
+                outcome.n_switches += 1
+                outcome.messages.append(self._switched(one.item.record, served, before))
+
+    def _switched(self, record: Record, served: Served, before: str | None) -> Outgoing:
+        event = ControlEvent(
+            project=served.project,
+            event=EventType.SWITCHED,
+            details={
+                "deployment": served.deployment,
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "from": before,
+                "to": served.digest,
+            },
+        )
+        return Outgoing(
+            self._control_events, record.partition, served.project.encode(), encode_object(event.payload()), []
+        )
+
+
+def _nobody(record: Record, answerers: Answerers) -> EventError:
+    if answerers.failures:
+        return TasksFailed("; ".join(f"{failure['code']}: {failure['message']}" for failure in answerers.failures))
+    return InvalidEvent(f"tasks: expected at least one, got none, and {record.topic} has no default tasks")
+
+
+def _headers(record: Record, served: Sequence[Served]) -> list[tuple[str, bytes]]:
+    return [
+        *record.headers,
+        (SOURCE_HEADER, f"{record.topic}/{record.partition}/{record.offset}".encode()),
+        *((MODEL_HEADER, one.header) for one in served),
+    ]

@@ -1,0 +1,145 @@
+"""Reads ahead: from the consumer into the partitions' queues, pausing those that hold enough."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.hotloop.decode import Decoder, Item, Record
+from agents.hotloop.ownership import Ownership
+from agents.hotloop.partitions import Partitions
+from agents.metrics import Metrics
+from schemas.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 200
+POLL_RECORDS = 500
+_SLICE = 100
+_RETRY_S = 0.5
+_LAG_EVERY_S = 1.0
+
+Decode = Callable[[Sequence[Record]], Awaitable[list[Item]]]
+
+
+async def decode_here(decoder: Decoder, records: Sequence[Record]) -> list[Item]:
+    """Decode on this event loop, letting others run now and then."""
+    items: list[Item] = []
+    for start in range(0, len(records), _SLICE):
+        items += map(decoder, records[start : start + _SLICE])
+        await asyncio.sleep(0)
+    return items
+
+
+async def decode_in_thread(decoder: Decoder, records: Sequence[Record]) -> list[Item]:
+    """Decode in another thread: an unknown schema id may mean to ask a schema registry and wait."""
+    return await asyncio.to_thread(lambda: [decoder(record) for record in records])
+
+
+class Reader:
+    """Fills the queues.
+
+    Args:
+        consumer: An aiokafka consumer.
+        partitions: The partitions that are ours.
+        ownership: What to tell when records came too late.
+        decode: Makes items of records.
+        buffer_bytes: Most memory of what waits, over all partitions.
+        arrived: Set when something new waits.
+        metrics: What is measured.
+    """
+
+    def __init__(
+        self,
+        consumer: Any,
+        partitions: Partitions,
+        *,
+        ownership: Ownership,
+        decode: Decode,
+        buffer_bytes: int,
+        arrived: asyncio.Event,
+        metrics: Metrics,
+    ) -> None:
+        self._consumer = consumer
+        self._partitions = partitions
+        self._ownership = ownership
+        self._decode = decode
+        self._buffer_bytes = buffer_bytes
+        self._arrived = arrived
+        self._metrics = metrics
+        self._next_lag = 0.0
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            epochs = self._partitions.epochs()
+            try:
+                batches: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
+                    timeout_ms=POLL_MS, max_records=POLL_RECORDS
+                )
+            except KafkaError as error:
+                self._metrics.retries.labels("poll").inc()
+                logger.warning("cannot poll: %r; trying again", error, extra={"action": "retry"})
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for tp, records in batches.items():
+                self._accept(tp, epochs.get(tp), await self._decoded(records))
+            self._pause_and_resume()
+            self._measure()
+
+    async def _decoded(self, records: Sequence[Record]) -> list[Item]:
+        started = time.monotonic()
+        while True:
+            try:
+                items = await self._decode(records)
+            except Unavailable as error:
+                self._metrics.retries.labels("schema registry").inc()
+                logger.warning("%s; trying again", error, extra={"action": "retry"})
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._metrics.observe_stage("decode", time.monotonic() - started)
+                return items
+
+    def _accept(self, tp: TopicPartition, epoch: int | None, items: list[Item]) -> None:
+        """Queue what was read, unless the partition moved on since the poll began: then read it again.
+
+        Whatever a poll hands out moves the consumer's position; so dropping without a seek would lose it.
+        """
+        partition = self._partitions.get(tp)
+        if partition is None:
+            self._metrics.stale.inc(len(items))  # whoever acquires it seeks
+        elif partition.epoch != epoch:
+            self._metrics.stale.inc(len(items) + self._ownership.rewind(partition))
+        else:
+            partition.put(items)
+            self._arrived.set()
+
+    def _pause_and_resume(self) -> None:
+        share = self._buffer_bytes // max(1, len(self._partitions))
+        ours = self._consumer.assignment()
+        for partition in self._partitions:
+            if partition.tp not in ours:
+                continue
+            if not partition.paused and partition.n_bytes > share:
+                self._consumer.pause(partition.tp)
+                partition.paused = True
+            elif partition.paused and partition.n_bytes <= share // 2:
+                self._consumer.resume(partition.tp)
+                partition.paused = False
+
+    def _measure(self) -> None:
+        self._metrics.buffered.set(self._partitions.n_bytes)
+        if time.monotonic() < self._next_lag:
+            return
+        self._next_lag = time.monotonic() + _LAG_EVERY_S
+        self._metrics.paused.set(sum(partition.paused for partition in self._partitions))
+        ours = self._consumer.assignment()
+        for partition in self._partitions:
+            end = self._consumer.last_stable_offset(partition.tp) if partition.tp in ours else None
+            if end is not None:
+                lag = self._metrics.lag.labels(partition.tp.topic, str(partition.tp.partition))
+                lag.set(max(0, end - partition.committed))

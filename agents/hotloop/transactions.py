@@ -1,0 +1,208 @@
+"""Transactions: two producers that take turns for one input partition, and what becomes visible with one commit."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
+
+from agents.hotloop.answers import Outgoing, message_size
+from schemas.errors import Fenced
+
+logger = logging.getLogger(__name__)
+
+BATCH_BYTES = 512 * 1024
+"""Half of what a topic takes by default, since Kafka applies its limit to whole batches."""
+BUILDER_BYTES = 2 * BATCH_BYTES
+"""What the client's own batches hold: more than we ever put into one that has several messages."""
+_STOP_S = 3.0
+_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class Producer(Protocol):
+    """What of aiokafka's producer is used."""
+
+    async def start(self) -> None:
+        """Connect, and take the transactional id."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def begin_transaction(self) -> None:
+        """Begin."""
+
+    async def commit_transaction(self) -> None:
+        """Make everything visible."""
+
+    async def abort_transaction(self) -> None:
+        """Make nothing visible."""
+
+    async def send_offsets_to_transaction(self, offsets: dict[TopicPartition, int], group_id: str) -> None:
+        """Consume."""
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        """Return the partitions of a topic."""
+
+    def create_batch(self) -> Any:
+        """Return an empty batch."""
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> "asyncio.Future[Any]":
+        """Hand over a batch."""
+
+
+class Turns:
+    """Two producers; a partition's transactions take one and then the other.
+
+    The broker writes a transaction's markers after it answered the commit; the same producer would have to wait for
+    that before it could begin the next.
+    """
+
+    def __init__(self, producers: Sequence[Producer]) -> None:
+        self._producers = list(producers)
+
+    async def start(self) -> None:
+        """Initialise both: whoever used their ids before is fenced, and what they left open is aborted."""
+        results = await asyncio.gather(*(producer.start() for producer in self._producers), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def next(self) -> Producer:
+        """Return the one whose turn it is."""
+        self._producers.reverse()
+        return self._producers[0]
+
+    async def stop(self) -> None:
+        """Stop both, but wait only a moment: the next owner's initialisation ends what is left open."""
+        stopping = [asyncio.create_task(producer.stop()) for producer in self._producers]
+        _, late = await asyncio.wait(stopping, timeout=_STOP_S)
+        for task in late:
+            task.cancel()
+        for result in await asyncio.gather(*stopping, return_exceptions=True):
+            if isinstance(result, Exception):
+                logger.debug("a producer stopped with %r", result, extra={"action": "producer_stop"})
+
+
+class TooLarge(KafkaError):  # type: ignore[misc] # aiokafka has no types
+    """A topic refused a batch for its size."""
+
+    def __init__(self, batch: "Batch") -> None:
+        super().__init__(f"{batch.topic} refused a batch of {batch.n_bytes} bytes")
+        self.batch = batch
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages for one partition of a topic, and how much they are."""
+
+    topic: str
+    partition: int
+    builder: Any
+    n_bytes: int = 0
+    largest: int = 0
+
+    def add(self, message: Outgoing, size: int) -> None:
+        """Append a message."""
+        added = self.builder.append(timestamp=None, key=message.key, value=message.value, headers=message.headers)
+        if added is None:
+            raise AssertionError(f"a batch of {self.n_bytes} bytes did not take a message of {size} bytes")
+        self.n_bytes += size
+        self.largest = max(self.largest, size)
+
+
+async def commit(
+    producer: Producer,
+    messages: Iterable[Outgoing],
+    *,
+    offset: tuple[TopicPartition, int],
+    group: str,
+    limit: Callable[[str], int],
+) -> None:
+    """Make ``messages`` and the consumed offset visible at once.
+
+    Raises:
+        Fenced: If the partition has another owner, or the producer can never be used again.
+        TooLarge: If a topic refused a batch for its size; the transaction was aborted.
+        KafkaError: If something else failed; the transaction was aborted.
+    """
+    partition, next_offset = offset
+    try:
+        await producer.begin_transaction()
+        batches = pack(messages, producer.create_batch, counts=await _counts(producer, messages), limit=limit)
+        await asyncio.gather(*(_deliver(producer, queue) for queue in batches))
+        await producer.send_offsets_to_transaction({partition: next_offset}, group)
+        await producer.commit_transaction()
+    except _FENCED as error:
+        raise Fenced(f"another worker took over {partition}, or its transaction timed out: {error!r}") from error
+    except KafkaError as error:
+        if is_fatal(producer):
+            raise Fenced(f"the producer of {partition} can no longer be used: {error!r}") from error
+        await _abort(producer)
+        raise
+
+
+def is_fatal(producer: Any) -> bool:
+    """Tell whether ``producer`` can never be used again.
+
+    NOTE: aiokafka says so nowhere else; the class of the error does not tell (a fenced producer may show as
+    "Unexpected error during batch delivery").
+    """
+    return bool(producer._txn_manager.is_fatal_error())
+
+
+def pack(
+    messages: Iterable[Outgoing],
+    new: Callable[[], Any],
+    *,
+    counts: dict[str, int],
+    limit: Callable[[str], int],
+) -> list[list[Batch]]:
+    """Return the messages in as few batches as fit: a list for each topic and partition, in order.
+
+    Args:
+        messages: What to send.
+        new: Makes an empty batch.
+        counts: How many partitions each topic has.
+        limit: Gives the largest batch that a topic takes, in bytes.
+    """
+    packed: dict[tuple[str, int], list[Batch]] = {}
+    for message in messages:
+        topic, partition = message.topic, message.partition % counts[message.topic]
+        size = message_size(message)
+        batches = packed.setdefault((topic, partition), [])
+        if not batches or batches[-1].n_bytes + size > min(BATCH_BYTES, limit(topic)):
+            batches.append(Batch(topic, partition, new()))
+        batches[-1].add(message, size)
+    return list(packed.values())
+
+
+async def _counts(producer: Producer, messages: Iterable[Outgoing]) -> dict[str, int]:
+    topics = dict.fromkeys(message.topic for message in messages)
+    return {topic: len(await producer.partitions_for(topic)) for topic in topics}
+
+
+async def _deliver(producer: Producer, batches: Iterable[Batch]) -> None:
+    """Send batches of one partition, each after the one before was written."""
+    for batch in batches:
+        try:
+            await (await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
+        except _TOO_LARGE as error:
+            raise TooLarge(batch) from error
+
+
+async def _abort(producer: Producer) -> None:
+    with contextlib.suppress(KafkaError, AssertionError, TimeoutError):
+        await asyncio.wait_for(producer.abort_transaction(), _STOP_S)
