@@ -1,0 +1,126 @@
+"""A project's labelled documents, read from the labels topic as they are now."""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from agents.kafka import client_options
+from agents.settings import Settings
+from agents.writer import Entry
+from schemas.errors import DecodeError, Unavailable
+from schemas.labels import LabelledDocument
+
+_FETCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLabels:
+    """The documents in the order of the labels file, and exactly which they are.
+
+    Attributes:
+        documents: The documents.
+        digest: Of all of them.
+        offsets: For each partition of the labels topic that holds some: the first and the last of their offsets.
+    """
+
+    documents: tuple[LabelledDocument, ...]
+    digest: str
+    offsets: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    value: bytes
+    partition: int
+    offset: int
+
+
+def label_entry(settings: Settings, document: LabelledDocument) -> Entry:
+    """Return the entry that writes a document."""
+    key = f"{document.project}/{document.id}".encode()
+    return Entry(settings.topics.labels, key, orjson.dumps(document.payload()))
+
+
+def label_tombstone(settings: Settings, project: str, document_id: str) -> Entry:
+    """Return the entry that deletes a document."""
+    return Entry(settings.topics.labels, f"{project}/{document_id}".encode(), None)
+
+
+async def read_labels(settings: Settings, project: str) -> ProjectLabels:
+    """Return all labelled documents that ``project`` has now.
+
+    Raises:
+        DecodeError: If one of them cannot be read.
+        Unavailable: If Kafka does not answer.
+    """
+    places = await _current(settings, project)
+    documents = [_document(document_id, place) for document_id, place in places.items()]
+    documents.sort(key=lambda document: (document.position, document.id))
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(orjson.dumps(document.payload(), option=orjson.OPT_SORT_KEYS) + b"\n")
+    offsets: dict[int, tuple[int, int]] = {}
+    for place in places.values():
+        first, last = offsets.get(place.partition, (place.offset, place.offset))
+        offsets[place.partition] = min(first, place.offset), max(last, place.offset)
+    return ProjectLabels(tuple(documents), f"sha256:{digest.hexdigest()}", dict(sorted(offsets.items())))
+
+
+async def read_label_ids(settings: Settings, project: str) -> list[str]:
+    """Return the ids of the documents that ``project`` has now, even of those that cannot be read.
+
+    Raises:
+        Unavailable: If Kafka does not answer.
+    """
+    return sorted(await _current(settings, project))
+
+
+async def _current(settings: Settings, project: str) -> dict[str, _Place]:
+    prefix = f"{project}/".encode()
+    found: dict[str, _Place] = {}
+    try:
+        async for message in _all_messages(settings):
+            if not message.key or not message.key.startswith(prefix):
+                continue
+            document_id = message.key.removeprefix(prefix).decode("utf-8", "replace")
+            if message.value is None:
+                found.pop(document_id, None)
+            else:
+                found[document_id] = _Place(message.value, message.partition, message.offset)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"the labels cannot be read: {error!r}") from error
+    return found
+
+
+async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:
+    consumer = AIOKafkaConsumer(
+        settings.topics.labels,
+        **client_options(settings),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        left = consumer.assignment()
+        ends = await consumer.end_offsets(left)
+        while left := {partition for partition in left if await consumer.position(partition) < ends[partition]}:
+            for messages in (await consumer.getmany(timeout_ms=100)).values():
+                for message in messages:
+                    yield message
+    finally:
+        await consumer.stop()
+
+
+def _document(document_id: str, place: _Place) -> LabelledDocument:
+    try:
+        return LabelledDocument.model_validate_json(place.value)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise DecodeError(f"labelled document {document_id!r} cannot be read: {problems}") from error

@@ -1,0 +1,230 @@
+"""Making the topics, and checking that they are as they have to be."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from agents.kafka import client_options
+from agents.settings import Settings
+from schemas.errors import InvalidInput, Unavailable
+from schemas.topics import TopicSpec, topic_specs
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PARTITIONS: Final = 4
+_CREATED_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as it is."""
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+class _Admin(AbstractAsyncContextManager["_Admin"]):
+    def __init__(self, settings: Settings) -> None:
+        self._client = AIOKafkaAdminClient(**client_options(settings))
+
+    async def __aenter__(self) -> "_Admin":
+        await self._client.start()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def partitions(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of partitions of those topics that are there."""
+        return {name: len(replicas) for name, replicas in (await self.replicas(names)).items()}
+
+    async def replicas(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Return how often each partition is kept, of those topics that are there."""
+        described = await self._client.describe_topics(list(names))
+        return {
+            topic["topic"]: [len(partition["replicas"]) for partition in topic["partitions"]]
+            for topic in described
+            if not topic["error_code"]
+        }
+
+    async def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the settings of topics that are there."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        answers = await self._client.describe_configs(resources)
+        return {
+            name: {entry[0]: entry[1] for entry in entries}
+            for answer in answers
+            for _error, _message, _kind, name, entries in answer.resources
+        }
+
+    async def create(self, specs: Sequence[TopicSpec]) -> None:
+        """Make topics; one that somebody else makes meanwhile is no error."""
+        made = [NewTopic(s.name, s.partitions, s.replication, topic_configs=s.config) for s in specs]
+        answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
+        for name, code, *more in answer.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise Unavailable(
+                    f"topic {name} cannot be made: {' '.join(map(str, filter(None, more)))} (error {code})"
+                )
+
+
+def expected_topics(
+    settings: Settings, *, partitions: int = DEFAULT_PARTITIONS, replication: int = 1, routes: Iterable[str] = ()
+) -> list[TopicSpec]:
+    """Return all topics that ``settings`` need: the namespace's, the lanes' further ones and those of routes."""
+    specs = topic_specs(
+        settings.topics,
+        partitions=partitions,
+        replication=replication,
+        routes=routes,
+        document_bytes=settings.max_message_bytes,
+    )
+    by_name = {spec.name: spec for spec in specs}
+    for lane in settings.all_lanes:
+        for name, like in ((lane.input, settings.topics.documents), (lane.output, settings.topics.enriched)):
+            by_name.setdefault(name, replace(by_name[like], name=name))
+    return list(by_name.values())
+
+
+async def create_topics(
+    settings: Settings, partitions: int = DEFAULT_PARTITIONS, replication: int = 1, *, routes: Iterable[str] = ()
+) -> list[str]:
+    """Make the topics that are missing and return their names. Those that are there stay as they are.
+
+    An output gets as many partitions as its input has, if that is there.
+
+    Raises:
+        InvalidInput: If Kafka refuses a topic.
+        Unavailable: If Kafka does not answer.
+    """
+    try:
+        async with _Admin(settings) as admin:
+            wanted = expected_topics(settings, partitions=partitions, replication=replication, routes=routes)
+            there = await admin.partitions([spec.name for spec in wanted])
+            missing = [_fitting(spec, settings, there) for spec in wanted if spec.name not in there]
+            if missing:
+                await admin.create(missing)
+                await _until_there(admin, [spec.name for spec in missing])
+    except KafkaError as error:
+        raise Unavailable(f"the topics cannot be made: {error!r}") from error
+    return [spec.name for spec in missing]
+
+
+async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
+    """Make the topics of routes that are missing, as wide as the widest input and kept as often as it.
+
+    Raises:
+        InvalidInput: If Kafka refuses a topic.
+        Unavailable: If Kafka does not answer.
+    """
+    try:
+        async with _Admin(settings) as admin:
+            names = [settings.topics.route(route) for route in routes]
+            there = await admin.replicas([*names, *(lane.input for lane in settings.all_lanes)])
+            widest = max(
+                (there[lane.input] for lane in settings.all_lanes if lane.input in there), key=len, default=[1]
+            )
+            specs = expected_topics(settings, partitions=len(widest), replication=widest[0], routes=routes)
+            missing = [spec for spec in specs if spec.name in names and spec.name not in there]
+            if missing:
+                await admin.create(missing)
+                await _until_there(admin, [spec.name for spec in missing])
+    except KafkaError as error:
+        raise Unavailable(f"the topics of routes cannot be made: {error!r}") from error
+
+
+async def check_topics(settings: Settings, *, routes: Iterable[str] = ()) -> list[str]:
+    """Return all that is wrong with the topics, each with what to do about it.
+
+    Raises:
+        Unavailable: If Kafka does not answer.
+    """
+    wanted = expected_topics(settings, routes=routes)
+    try:
+        async with _Admin(settings) as admin:
+            there = await admin.partitions([spec.name for spec in wanted])
+            configs = await admin.configs(there)
+    except KafkaError as error:
+        raise Unavailable(f"the topics cannot be read: {error!r}") from error
+    found = {name: Found(count, configs.get(name, {})) for name, count in there.items()}
+    return topic_problems(settings, wanted, found)
+
+
+def topic_problems(settings: Settings, wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[str]:
+    """Compare the topics that have to be there with those that are. Pure."""
+    missing = [spec.name for spec in wanted if spec.name not in found]
+    problems = [f"topic {name} is missing: run `lexstream topics create`" for name in missing]
+    for spec in wanted:
+        if spec.name in found:
+            problems += _wrong(spec, found[spec.name])
+    routes = [spec.name for spec in wanted if settings.topics.route_name(spec.name) is not None]
+    pairs = [(lane.input, lane.output) for lane in settings.all_lanes]
+    pairs += [(lane.input, route) for lane in settings.all_lanes for route in routes]
+    pairs += [(lane.input, settings.topics.dead_letters) for lane in settings.all_lanes]
+    return problems + _too_narrow(pairs, found) + _not_single(settings, found)
+
+
+def _wrong(spec: TopicSpec, found: Found) -> list[str]:
+    problems = []
+    policy = spec.config.get("cleanup.policy", "delete")
+    got = found.config.get("cleanup.policy", policy)
+    if set(got.split(",")) != set(policy.split(",")):
+        problems.append(_alter(spec.name, "cleanup.policy", got=got, expected=policy))
+    least = int(spec.config["max.message.bytes"])
+    if (size := int(found.config.get("max.message.bytes", least))) < least:
+        problems.append(_alter(spec.name, "max.message.bytes", got=str(size), expected=str(least)))
+    return problems
+
+
+def _alter(name: str, setting: str, *, got: str, expected: str) -> str:
+    return (
+        f"topic {name} has {setting} {got}, expected {expected}: run "
+        f"`kafka-configs --alter --topic {name} --add-config {setting}={expected}`"
+    )
+
+
+def _too_narrow(pairs: Iterable[tuple[str, str]], found: Mapping[str, Found]) -> list[str]:
+    problems = {}
+    for source, target in pairs:
+        if source in found and target in found and found[target].partitions < found[source].partitions:
+            problems[target] = (
+                f"topic {target} has {found[target].partitions} partitions, expected at least the "
+                f"{found[source].partitions} of its input {source}: run "
+                f"`kafka-topics --alter --topic {target} --partitions {found[source].partitions}`"
+            )
+    return list(problems.values())
+
+
+def _not_single(settings: Settings, found: Mapping[str, Found]) -> list[str]:
+    names = settings.topics.control, settings.topics.registry
+    return [
+        f"topic {name} has {found[name].partitions} partitions, expected exactly 1 (its order is what counts): "
+        "delete it, or choose another namespace, and run `lexstream topics create`"
+        for name in names
+        if name in found and found[name].partitions != 1
+    ]
+
+
+def _fitting(spec: TopicSpec, settings: Settings, there: Mapping[str, int]) -> TopicSpec:
+    inputs = [lane.input for lane in settings.all_lanes if lane.output == spec.name]
+    shared = spec.name == settings.topics.dead_letters or settings.topics.route_name(spec.name) is not None
+    counts = [there[name] for name in (inputs or [lane.input for lane in settings.all_lanes]) if name in there]
+    return replace(spec, partitions=max([spec.partitions, *counts])) if inputs or shared else spec
+
+
+async def _until_there(admin: _Admin, names: Sequence[str]) -> None:
+    async with asyncio.timeout(_CREATED_S):
+        while len(await admin.partitions(names)) < len(names):
+            await asyncio.sleep(0.05)

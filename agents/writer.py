@@ -1,0 +1,142 @@
+"""Writing to several topics at once, as the only one who may: a transactional producer that fences its predecessor."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.kafka import client_options
+from agents.settings import Settings
+from schemas.control_events import ControlEvent
+from schemas.errors import Fenced, Unavailable
+
+logger = logging.getLogger(__name__)
+
+_STOP_S: Final = 3.0
+_IN_FLIGHT: Final = 500
+_OVERHEAD_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to be written; ``value=None`` deletes the key from a compacted topic."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: int | None = None
+
+
+def event_entry(settings: Settings, event: ControlEvent) -> Entry:
+    """Return the entry of a control event."""
+    return Entry(settings.topics.control_events, event.project.encode(), orjson.dumps(event.payload()))
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of an idempotent producer that takes whatever our topics take."""
+    return {
+        **client_options(settings),
+        "enable_idempotence": True,
+        "max_request_size": settings.max_message_bytes * 5 // 2 + _OVERHEAD_BYTES,
+        "request_timeout_ms": 20_000,
+    }
+
+
+class Writer:
+    """The holder of one transactional id.
+
+    Any failure drops the producer; the next ``take_over`` makes a new one, whose start aborts what the old left open.
+    So all that was committed before is readable after ``take_over``, and whoever held the id before can write no more.
+    """
+
+    def __init__(self, settings: Settings, transactional_id: str, *, group: str, timeout_s: float) -> None:
+        """Hold ``transactional_id``; offsets that are committed belong to the consumer group ``group``."""
+        self._options = {
+            **producer_options(settings),
+            "transactional_id": transactional_id,
+            "transaction_timeout_ms": int(timeout_s * 1000),
+        }
+        self._id = transactional_id
+        self._group = group
+        self._producer: AIOKafkaProducer | None = None
+
+    async def take_over(self) -> None:
+        """Make sure that nobody else writes under our id, from now until somebody else takes over.
+
+        Raises:
+            Unavailable: If Kafka does not answer.
+        """
+        if self._producer and not _is_fatal(self._producer):
+            return
+        await self.stop()
+        producer = AIOKafkaProducer(**self._options)
+        try:
+            await producer.start()
+        except BaseException as error:
+            await _stopped(producer)
+            if isinstance(error, KafkaError | OSError):
+                raise Unavailable(f"no transactions under {self._id} for now: {error!r}") from error
+            raise
+        self._producer = producer
+
+    async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
+        """Make all entries, and the offset of what was consumed, visible at once.
+
+        Args:
+            entries: What to write. They are taken one after the other, so they may come from a generator.
+            offset: The partition and its next offset.
+
+        Raises:
+            Fenced: If somebody else took over, and nothing was written.
+            Unavailable: If something failed, and nothing was written, unless the very answer got lost: look after
+                the next ``take_over``.
+        """
+        producer = self._producer
+        if producer is None:
+            raise Fenced(f"{self._id}: got a commit, expected take_over() before")
+        try:
+            await producer.begin_transaction()
+            await _send_all(producer, entries)
+            if offset:
+                await producer.send_offsets_to_transaction({offset[0]: offset[1]}, self._group)
+            await producer.commit_transaction()
+        except BaseException as error:
+            fenced = _is_fatal(producer)
+            await self.stop()
+            if not isinstance(error, KafkaError | OSError):
+                raise
+            if fenced:
+                raise Fenced(f"somebody else took over {self._id}: {error!r}") from error
+            raise Unavailable(f"transaction of {self._id} failed: {error!r}") from error
+
+    async def stop(self) -> None:
+        """Let go of the id."""
+        producer, self._producer = self._producer, None
+        if producer:
+            await _stopped(producer)
+
+
+async def _send_all(producer: AIOKafkaProducer, entries: Iterable[Entry]) -> None:
+    pending = []
+    for entry in entries:
+        pending.append(await producer.send(entry.topic, entry.value, key=entry.key, partition=entry.partition))
+        if len(pending) >= _IN_FLIGHT:
+            await asyncio.gather(*pending)
+            pending.clear()
+    await asyncio.gather(*pending)
+
+
+def _is_fatal(producer: AIOKafkaProducer) -> bool:
+    # aiokafka tells of it nowhere else, and a fenced producer's errors have many classes.
+    return bool(producer._txn_manager.is_fatal_error())
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer.stop(), _STOP_S)
