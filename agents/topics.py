@@ -75,9 +75,9 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
         answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
         for name, code, *more in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
-                raise Unavailable(
-                    f"topic {name} cannot be made: {' '.join(map(str, filter(None, more)))} (error {code})"
-                )
+                said = " ".join(str(word) for word in more if word) or for_code(code).__name__
+                sentence = f"topic {name} cannot be made: {said}"
+                raise Unavailable(sentence) if for_code(code).retriable else InvalidInput([sentence])
 
 
 def expected_topics(
@@ -226,5 +226,5 @@ def _fitting(spec: TopicSpec, settings: Settings, there: Mapping[str, int]) -> T
 
 async def _until_there(admin: _Admin, names: Sequence[str]) -> None:
     async with asyncio.timeout(_CREATED_S):
-        while len(await admin.partitions(names)) < len(names):
+        while len(await admin.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.05)

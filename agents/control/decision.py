@@ -126,6 +126,11 @@ def garbage_of(record: CommandRecord) -> Garbage:
     return Garbage(tuple(kept.get("models", ())), tuple(kept.get("blobs", ())))
 
 
+def live_digests(registry: Registry) -> set[str]:
+    """Return the digests of all models and evaluations that the registry names."""
+    return _model_digests(registry) | {model.evaluation for model in registry.all(ModelRecord)}
+
+
 def _model_digests(registry: Registry) -> set[str]:
     deployments = registry.all(DeploymentRecord)
     return (

@@ -134,9 +134,9 @@ def _in_use(registry: Registry, model: ModelRecord, deployments: list[Deployment
         if deployment.model.label == model.label
     ]
     measuring = [
-        f"model {model.label!r} is being evaluated by job {job.id!r}; expected none: wait for it, or cancel it"
+        f"model {model.label!r} is what job {job.id!r} ({job.type}) works on; expected none: wait for it, or cancel it"
         for job in registry.of_project(model.project, JobRecord)
-        if not job.status.ended and job.evaluate and job.evaluate.model_label == model.label
+        if not job.status.ended and (wanted := job.train or job.evaluate) and wanted.model_label == model.label
     ]
     return serving + measuring
 

@@ -1,0 +1,243 @@
+"""The controller: takes commands in order, decides, and writes all their effects in one transaction."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.app import group_of
+from agents.control.decide import decide
+from agents.control.decision import Decision, Garbage, garbage_of, live_digests, rejected
+from agents.control.imports import read_import
+from agents.control.projects import Import
+from agents.control.reading import Invalid, read_command
+from agents.labels import label_entry, label_tombstone, read_label_ids
+from agents.registry import Registry, encode_record
+from agents.settings import Settings
+from agents.topics import create_routes
+from agents.writer import Entry, Writer, event_entry, producer_options
+from schemas.base import now
+from schemas.commands import Command, ImportLabelsCommand
+from schemas.errors import Fenced, InvalidInput, LexstreamError, Unavailable
+from schemas.records import JobRecord, JobStatus
+
+logger = logging.getLogger(__name__)
+
+CRASHED: Final = 3
+_TRANSACTION_S: Final = 300.0
+"""Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
+_LONGEST_PAUSE_S: Final = 10.0
+
+
+class Blobs(Protocol):
+    """What of the model store is used."""
+
+    def get(self, digest: str) -> bytes:
+        """Return a blob."""
+
+    def delete_blob(self, digest: str) -> None:
+        """Delete a blob."""
+
+    def delete_model(self, digest: str) -> None:
+        """Delete a model and the blobs that no other has."""
+
+
+class Current(Protocol):
+    """What of the registry's follower is used."""
+
+    async def catch_up(self) -> Registry:
+        """Return a state that holds all that was committed before."""
+
+
+class Controller:
+    """Handles the commands of the control topic.
+
+    Commands may come more than once and two controllers may be at it at the same time: each command is decided after
+    our transactional id was taken over, on a registry that was read after that, and noted there as ``command/<id>``.
+    So a stale controller cannot write, and what was done is not done again.
+    """
+
+    def __init__(
+        self, settings: Settings, registry: Current, store: Blobs, *, leave: Callable[[int], object] = os._exit
+    ) -> None:
+        """Make a controller.
+
+        Args:
+            settings: Topics, group and how to reach Kafka.
+            registry: Follows the registry, on the same event loop.
+            store: The model store.
+            leave: Ends the process when something happens that must not.
+        """
+        self._settings = settings
+        self._registry = registry
+        self._store = store
+        self._leave = leave
+        self._writer = Writer(
+            settings,
+            f"{settings.group}-controller",
+            group=group_of(settings, "worker"),
+            timeout_s=_TRANSACTION_S,
+        )
+        self._jobs: AIOKafkaProducer | None = None
+
+    def register(self, app: Any) -> None:
+        """Make the app's agent on the control topic."""
+        # The offsets are committed by our transactions, so Faust must not.
+        topic = app.topic(self._settings.topics.control, key_serializer="raw", value_serializer="raw", acks=False)
+
+        async def controller(stream: Any) -> None:
+            async for event in stream.noack().events():
+                message = event.message
+                await self.handle(
+                    message.value,
+                    partition=TopicPartition(message.topic, message.partition),
+                    offset=message.offset,
+                    ours=partial(_is_current, app, message.generation_id),
+                )
+
+        app.agent(topic, name=f"{self._settings.group}.controller")(controller)
+
+    async def start(self) -> None:
+        """Nothing is needed before the first command."""
+
+    async def stop(self) -> None:
+        """Let go of the producers."""
+        await self._writer.stop()
+        if self._jobs:
+            await self._jobs.stop()
+
+    async def handle(
+        self, value: bytes | None, *, partition: TopicPartition, offset: int, ours: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Do one command to its end, and commit its offset. Tries again for as long as Kafka or the store is away.
+
+        Args:
+            value: The message's bytes.
+            partition: Of the control topic.
+            offset: The message's.
+            ours: Whether the partition is still ours.
+        """
+        pause_s = 0.1
+        while True:
+            try:
+                return await self._handle_once(value, (partition, offset + 1))
+            except Fenced:
+                if not ours():
+                    return logger.warning("another controller took over", extra={"action": "controller_fenced"})
+            except (KafkaError, OSError, Unavailable) as error:
+                logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
+            except Exception:
+                logger.exception("command at offset %d: leaving", offset, extra={"action": "controller_crash"})
+                self._leave(CRASHED)
+                return None
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _handle_once(self, value: bytes | None, offset: tuple[TopicPartition, int]) -> None:
+        command = read_command(value)
+        await self._writer.take_over()
+        registry = await self._registry.catch_up()
+        if isinstance(command, Invalid):
+            logger.info("command rejected: it cannot be read", extra={"action": "command_rejected"})
+            await self._writer.commit([event_entry(self._settings, command.event)], offset=offset)
+        elif done := registry.command(command.id):
+            again = registry.job(command.id)
+            jobs = [again] if again and again.status is JobStatus.NOT_STARTED else []
+            await self._finish(jobs, _dead(garbage_of(done), registry), offset)
+        else:
+            await self._do(command, registry, offset)
+
+    async def _do(self, command: Command, registry: Registry, offset: tuple[TopicPartition, int]) -> None:
+        decision = await self._decided(command, registry)
+        removed = list(decision.labels.removed)
+        if decision.labels.everything:
+            removed = await read_label_ids(self._settings, command.project)
+        entries = _entries(self._settings, command.project, decision, removed)
+        has_more = bool(decision.jobs or decision.garbage.models or decision.garbage.blobs)
+        await self._writer.commit(entries, offset=None if has_more else offset)
+        logger.info(
+            "%s of project %s: %s",
+            command.command,
+            command.project,
+            decision.events[-1].event,
+            extra={"action": "command", "command_id": command.id, "project": command.project},
+        )
+        if has_more:
+            await self._finish(decision.jobs, decision.garbage, offset)
+
+    async def _decided(self, command: Command, registry: Registry) -> Decision:
+        imported = None
+        if isinstance(command, ImportLabelsCommand):
+            imported = await self._imported(command, registry)
+        decision = decide(registry, command, at=now(), imported=imported)
+        if decision.routes:
+            try:
+                await create_routes(self._settings, list(decision.routes))
+            except InvalidInput as error:
+                return rejected(command, error.problems, at=now())
+        return decision
+
+    async def _imported(self, command: ImportLabelsCommand, registry: Registry) -> Import | None:
+        project = registry.project(command.project)
+        if project is None:
+            return None
+        ids = await read_label_ids(self._settings, command.project)
+        return await asyncio.to_thread(
+            read_import, self._store, command, project, ids, largest_bytes=self._settings.max_message_bytes
+        )
+
+    async def _finish(self, jobs: Sequence[JobRecord], garbage: Garbage, offset: tuple[TopicPartition, int]) -> None:
+        """Do what cannot be part of a transaction; until it is done the command is not consumed."""
+        for job in jobs:
+            producer = await self._job_producer()
+            await producer.send_and_wait(self._settings.topics.jobs, job.id.encode(), key=job.project.encode())
+        await asyncio.to_thread(delete_garbage, self._store, garbage)
+        await self._writer.commit([], offset=offset)
+
+    async def _job_producer(self) -> AIOKafkaProducer:
+        # Outside the transaction: Faust reads uncommitted, and a trainer must not see a job before its record.
+        if self._jobs is None:
+            producer = AIOKafkaProducer(**producer_options(self._settings))
+            await producer.start()
+            self._jobs = producer
+        return self._jobs
+
+
+def _is_current(app: Any, generation: int) -> bool:
+    return bool(generation == app.consumer_generation_id)
+
+
+def delete_garbage(store: Blobs, garbage: Garbage) -> None:
+    """Delete what nothing names any more. What cannot be deleted stays, and is logged: it does no harm."""
+    deletions: list[tuple[Callable[[str], None], str]] = [(store.delete_model, digest) for digest in garbage.models]
+    deletions += [(store.delete_blob, digest) for digest in garbage.blobs]
+    for delete, digest in deletions:
+        try:
+            delete(digest)
+        except LexstreamError as error:
+            logger.warning("%s stays in the store: %s", digest, error, extra={"action": "garbage"})
+
+
+def _dead(garbage: Garbage, registry: Registry) -> Garbage:
+    alive = live_digests(registry)
+    return Garbage(
+        tuple(digest for digest in garbage.models if digest not in alive),
+        tuple(digest for digest in garbage.blobs if digest not in alive),
+    )
+
+
+def _entries(settings: Settings, project: str, decision: Decision, removed: list[str]) -> Iterator[Entry]:
+    # The registry comes last: its readers wait for an open transaction, and labels may take a while.
+    for document_id in removed:
+        yield label_tombstone(settings, project, document_id)
+    for document in decision.labels.documents:
+        yield label_entry(settings, document)
+    for event in decision.events:
+        yield event_entry(settings, event)
+    for key, record in decision.changes.items():
+        yield Entry(settings.topics.registry, key.encode(), None if record is None else encode_record(record))

@@ -1,0 +1,76 @@
+"""Reading a command from the bytes of the control topic, and saying all that is wrong with one. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.commands import COMMAND, Command
+from schemas.control_events import ControlEvent, EventType
+
+_SHOWN = 80
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Bytes that are no command: all that is wrong, and what of them could be read."""
+
+    problems: tuple[str, ...]
+    command_id: str | None = None
+    project: str = ""
+
+    @property
+    def event(self) -> ControlEvent:
+        """The event that says so."""
+        return ControlEvent(
+            command_id=self.command_id,
+            project=self.project,
+            event=EventType.REJECTED,
+            details={"problems": list(self.problems)},
+        )
+
+
+def read_command(value: bytes | None) -> Command | Invalid:
+    """Return the command that ``value`` is, or what is wrong with it."""
+    if value is None:
+        return Invalid(("got a message without a value, expected a command in JSON",))
+    try:
+        content = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        return Invalid((f"got {len(value)} bytes that are no JSON ({error}), expected a command",))
+    try:
+        return COMMAND.validate_json(value)
+    except ValidationError as error:
+        problems = tuple(_problem(problem) for problem in error.errors(include_url=False))
+    return Invalid(problems, _text(content, "id"), _text(content, "project") or "")
+
+
+def _text(content: object, name: str) -> str | None:
+    value = content.get(name) if isinstance(content, Mapping) else None
+    return value[:_LONGEST_NAME] if isinstance(value, str) and value else None
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    # The first part of a place is the command's own name, which is the union's tag and no field.
+    place = ".".join(str(part) for part in (problem["loc"][1:] or problem["loc"]))
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    match problem["type"]:
+        case "missing":
+            return f"{place}: got nothing, expected a value"
+        case "extra_forbidden":
+            return f"{place}: got a parameter that this command does not have, expected none of that name"
+        case "union_tag_not_found":
+            return f"command: got nothing, expected one of: {_names()}"
+        case "union_tag_invalid":
+            return f"command: got {problem['ctx']['tag']!r}, expected one of: {_names()}"
+    shown = repr(problem["input"])
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    return f"{place + ': ' if place else ''}got {shown}; {message[:1].lower()}{message[1:]}"
+
+
+def _names() -> str:
+    schema = COMMAND.json_schema()
+    return ", ".join(schema["discriminator"]["mapping"])
