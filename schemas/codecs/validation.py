@@ -16,6 +16,10 @@ _EXPECTED = {
     "int_type": "an integer",
     "int_from_float": "an integer",
     "float_type": "a number",
+    "bool_type": "a boolean",
+    "bool_parsing": "a boolean",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
     "list_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
@@ -30,28 +34,35 @@ _EXPECTED = {
 
 def explain(error: ValidationError) -> str:
     """Return one sentence a field: where, what was expected, what was got. At most 500 characters, without values."""
-    sentences = [_sentence(detail) for detail in error.errors(include_url=False)]
-    return bounded(sentences)
+    return bounded(sentences(error))
 
 
-def bounded(sentences: list[str]) -> str:
-    """Join ``sentences`` into at most 500 characters, saying how many were left out."""
-    for n_shown in range(len(sentences), 0, -1):
-        rest = len(sentences) - n_shown
-        text = "; ".join(sentences[:n_shown]) + (f"; and {rest} more" if rest else "")
+def sentences(error: ValidationError, *, within: str = "") -> list[str]:
+    """Return one sentence a field, its place below ``within``."""
+    return [_sentence(detail, within) for detail in error.errors(include_url=False)]
+
+
+def bounded(problems: list[str]) -> str:
+    """Join ``problems`` into at most 500 characters, saying how many were left out."""
+    for n_shown in range(len(problems), 0, -1):
+        rest = len(problems) - n_shown
+        text = "; ".join(problems[:n_shown]) + (f"; and {rest} more" if rest else "")
         if len(text) <= MAX_MESSAGE_CHARS:
             return text
-    return sentences[0][: MAX_MESSAGE_CHARS - 1] + "…"
+    return problems[0][: MAX_MESSAGE_CHARS - 1] + "…"
 
 
 def path(location: tuple[int | str, ...]) -> str:
     """Write a place as ``tasks[0].project``."""
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return words.removeprefix(".") or "event"
+    return _steps(location).removeprefix(".") or "event"
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    place = path(detail["loc"])
+def _steps(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+
+
+def _sentence(detail: ErrorDetails, within: str) -> str:
+    place = path(detail["loc"]) if not within else within + _steps(detail["loc"])
     if detail["type"] == "value_error":
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
     got = "nothing" if detail["type"] == "missing" else type_name(detail["input"])
