@@ -1,6 +1,5 @@
 """What every command gets: the settings, the consoles, and how to say something to a machine."""
 
-import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
-from agents.cli.options import ALWAYS_SHOWN, OPTIONS, flag
+from agents.cli.options import ALWAYS_SHOWN, OPTIONS, SHOWN_AT_FIRST, flag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., None])
 _QUICK_WAIT_S = 5.0
+
+# The panels of the help, in the order in which people meet them.
+RUN, TEACH, SERVE, DOCUMENTS = "Run", "Projects and models", "Deployments", "Documents"
 
 
 class Cli:
@@ -76,25 +78,30 @@ class Cli:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end; Ctrl-C cancels it."""
+        import asyncio
+
         from agents.cli.logs import quieten
 
         quieten()
         return asyncio.run(work)
 
 
-def command(group: typer.Typer, name: str, *, shown: tuple[str, ...] = (), example: str = "") -> Callable[[C], C]:
+def command(
+    group: typer.Typer, name: str, *, example: str, shown: tuple[str, ...] = (), panel: str | None = None
+) -> Callable[[C], C]:
     """Register a command whose first parameter is the ``Cli``; it takes every setting as an option, and ``--json``.
 
     Args:
         group: Where the command belongs.
         name: What it is called.
-        shown: The settings that its help shows; the others work, too.
         example: A command line that its help ends with.
+        shown: The settings that its help shows; the others work, too.
+        panel: Where the help of the whole program shows it.
     """
 
     def register(function: C) -> C:
         wrapped = _with_settings(function, shown=shown)
-        group.command(name, epilog=f"Example:  [bold]{example}[/bold]" if example else None)(wrapped)
+        group.command(name, epilog=f"Example:  [bold]{example}[/bold]", rich_help_panel=panel)(wrapped)
         return function
 
     return register
@@ -107,7 +114,14 @@ def _setting_parameters(shown: tuple[str, ...]) -> list[inspect.Parameter]:
 def _setting_parameter(name: str, *, hidden: bool) -> inspect.Parameter:
     option = OPTIONS[name]
     names = [f"{flag(name)}/{flag(name).replace('--', '--no-', 1)}"] if option.annotation is bool else [flag(name)]
-    info = typer.Option(*names, help=option.help, rich_help_panel=option.panel, hidden=hidden, show_default=False)
+    info = typer.Option(
+        *names,
+        help=option.help,
+        metavar=option.metavar,
+        rich_help_panel=f"Settings: {option.panel}",
+        hidden=hidden,
+        show_default=False,
+    )
     annotation = Annotated[option.annotation | None, info]  # type: ignore[name-defined]  # made while running
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -131,7 +145,7 @@ def root_callback() -> Callable[..., None]:
     def callback(context: typer.Context, **given: Any) -> None:
         context.obj = _given({name: given[name] for name in OPTIONS})
 
-    _sign(callback, [_CONTEXT, _VERSION, *_setting_parameters(tuple(OPTIONS))])
+    _sign(callback, [_CONTEXT, _VERSION, *_setting_parameters(SHOWN_AT_FIRST)])
     return callback
 
 

@@ -1,6 +1,5 @@
 """Errors as people should see them: one line that says what to do; a list only where there is a list of problems."""
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -14,15 +13,28 @@ def describe(error: BaseException) -> list[str] | None:
     """Return the lines that explain ``error``, or ``None`` for one that is our own mistake."""
     from schemas.errors import InvalidInput, LexstreamError
 
-    if isinstance(error, InvalidInput):
-        return _problems(error.problems)
-    if isinstance(error, LexstreamError):
-        return [one_line(str(error))]
-    if isinstance(error, UnicodeDecodeError):
-        return [f"expected text in UTF-8: {one_line(str(error))}"]
-    if isinstance(error, OSError):
-        return [_file_problem(error)]
-    if _is_of_kafka(error):
+    match error:
+        case InvalidInput():
+            return _problems(error.problems)
+        case LexstreamError():
+            found = str(error)
+        case UnicodeDecodeError():
+            found = f"expected text in UTF-8: {error}"
+        case OSError():
+            found = _file_problem(error)
+        case _:
+            return _of_libraries(error)
+    return [one_line(found)]
+
+
+def _of_libraries(error: BaseException) -> list[str] | None:
+    """Explain errors whose classes we do not import here: they would cost what the command line has to save."""
+    if hasattr(error, "format_message"):
+        # A wrong option or argument. Typer takes these exceptions from click or, lately, has its own.
+        return [f"{one_line(error.format_message()).rstrip('.')}; see --help"]
+    if type(error).__name__ == "ValidationError":
+        return _problems(_fields(error))
+    if any(kind.__module__.startswith("aiokafka") for kind in type(error).__mro__):
         return [f"Kafka: {one_line(str(error))}; see `lexstream topics check` and the broker's log"]
     return None
 
@@ -38,15 +50,17 @@ def _problems(problems: list[str]) -> list[str]:
     return [f"{len(problems)} problems:", *(f"  {one_line(problem)}" for problem in problems)]
 
 
+def _fields(error: BaseException) -> list[str]:
+    """Name what is wrong with the fields of a command, as pydantic tells it."""
+    found = error.errors()  # type: ignore[attr-defined]
+    return [f"{'.'.join(map(str, each['loc']))}: {each['msg']}, got {each['input']!r}" for each in found]
+
+
 def _file_problem(error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"no such file: {error.filename}"
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or one_line(str(error))}"
-
-
-def _is_of_kafka(error: BaseException) -> bool:
-    return any(kind.__module__.startswith("aiokafka") for kind in type(error).__mro__)
 
 
 def show_error(lines: list[str]) -> None:
@@ -63,7 +77,7 @@ def exit_codes() -> Iterator[None]:
     """
     try:
         yield
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -72,8 +86,9 @@ def exit_codes() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("LEXSTREAM_LOG_LEVEL") == "DEBUG":
             raise
-        show_error(describe(error) or _unexpected(error))
-        raise SystemExit(1) from None
+        if type(error).__name__ != "NoArgsIsHelpError":
+            show_error(describe(error) or _unexpected(error))
+        raise SystemExit(getattr(error, "exit_code", 1)) from None
 
 
 def _unexpected(error: Exception) -> list[str]:

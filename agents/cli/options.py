@@ -17,6 +17,7 @@ class SettingOption:
     help: str
     flag: str = ""
     panel: str = "Worker"
+    metavar: str | None = None
 
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -66,11 +67,13 @@ OPTIONS: dict[str, SettingOption] = {
         list[str],
         "Further lanes, INPUT:OUTPUT or INPUT:OUTPUT:interactive, beside the two of the namespace.",
         flag="--lane",
+        metavar="INPUT:OUTPUT",
     ),
     "default_tasks": SettingOption(
         list[str],
         "Tasks of documents that name none: PROJECT/DEPLOYMENT, or TOPIC=PROJECT/DEPLOYMENT for one input topic.",
         flag="--default-task",
+        metavar="PROJECT/DEPLOYMENT",
     ),
     "include_text": SettingOption(bool, "Whether enriched documents carry the text."),
     "string_index_type": SettingOption(IndexType, "Unit of the offsets and lengths in enriched documents."),
@@ -104,6 +107,7 @@ OPTIONS: dict[str, SettingOption] = {
 }
 
 ALWAYS_SHOWN = ("brokers", "namespace")
+SHOWN_AT_FIRST = (*ALWAYS_SHOWN, "home", "store")
 OF_WORKERS = tuple(name for name, option in OPTIONS.items() if option.panel == "Worker")
 
 

@@ -8,11 +8,12 @@ from rich.text import Text
 from agents.cli.render.text import safe
 from agents.cli.theme import Colours
 from schemas.enriched import Entity
+from schemas.names import StringIndexType
+from schemas.text_index import positions_in
 
 SHORT_CHARS = 700
 CONTEXT_CHARS = 70
 MAX_ENTITIES = 30
-_BYTES = {"Utf16CodeUnit": ("utf-16-le", 2), "Utf8CodeUnit": ("utf-8", 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +25,15 @@ class Piece:
     entity: Entity | None = None
 
 
-def code_point(text: str, position: int, unit: str) -> int:
-    """Return the code point that ``position`` in ``unit`` stands for."""
-    if unit not in _BYTES:
-        return position
-    encoding, size = _BYTES[unit]
-    return len(text.encode(encoding, "surrogatepass")[: position * size].decode(encoding, "ignore"))
-
-
-def pieces(text: str, entities: Sequence[Entity], *, unit: str) -> list[Piece]:
+def pieces(text: str, entities: Sequence[Entity], *, unit: StringIndexType) -> list[Piece]:
     """Cut ``text`` into entities and what is between them. Of overlapping entities the first is taken."""
+    bounds = [position for each in entities for position in (each["offset"], each["offset"] + each["length"])]
+    places = positions_in(text, bounds, source=unit, target=StringIndexType.CODE_POINT)
     found: list[Piece] = []
     position = 0
     for entity in sorted(entities, key=lambda each: (each["offset"], -each["length"])):
-        start = code_point(text, entity["offset"], unit)
-        end = code_point(text, entity["offset"] + entity["length"], unit)
-        if start < position:
+        start, end = places.get(entity["offset"]), places.get(entity["offset"] + entity["length"])
+        if start is None or end is None or start < position:
             continue
         if start > position:
             found.append(Piece(position, start))
@@ -53,7 +47,7 @@ def highlighted(text: str, entities: Sequence[Entity], *, colours: Colours, unit
     shown = sorted(entities, key=lambda each: each["offset"])[:MAX_ENTITIES]
     whole = len(text) <= SHORT_CHARS
     result = Text()
-    cut = pieces(text, shown, unit=unit)
+    cut = pieces(text, shown, unit=StringIndexType(unit))
     for number, piece in enumerate(cut):
         if piece.entity:
             result.append_text(_marked(piece.entity, colours))
@@ -95,8 +89,3 @@ def listed(entities: Sequence[Entity], *, colours: Colours) -> list[Text]:
         )
         for entity in entities[:MAX_ENTITIES]
     ]
-
-
-def bracketed(text: str, entities: Sequence[Entity], *, unit: str = "UnicodeCodePoint") -> str:
-    """Return the text with its entities in brackets, for places without colours."""
-    return highlighted(text, entities, colours=lambda _: "default", unit=unit).plain

@@ -1,0 +1,103 @@
+"""``lexstream deploy``, ``swap``, ``rollback`` and ``deployments``: which model answers."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agents.cli.context import SERVE, Cli, command
+from agents.cli.project import ProjectName
+from agents.cli.train import ModelLabel
+
+if TYPE_CHECKING:
+    from schemas.commands import Command
+    from schemas.control_events import ControlEvent
+
+app = typer.Typer(no_args_is_help=True, help="Deployments: names that documents ask for, each pointing at a model.")
+Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="The deployment.")]
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    command(program, "deploy", example="lexstream deploy loans v1 --deployment production", panel=SERVE)(deploy)
+    command(program, "swap", example="lexstream swap loans production staging", panel=SERVE)(swap)
+    command(program, "rollback", example="lexstream rollback loans production", panel=SERVE)(rollback)
+
+
+def deploy(
+    cli: Cli,
+    project: ProjectName,
+    model: ModelLabel,
+    deployment: Annotated[str, typer.Option(help="Made if it is not there; else it switches to the model.")],
+) -> None:
+    """Let a deployment point at a model; returns when a worker serves it."""
+    from schemas.commands import Deploy, DeployCommand
+
+    parameters = Deploy(model_label=model, deployment=deployment)
+    _serve(cli, DeployCommand(project=project, parameters=parameters))
+
+
+def swap(
+    cli: Cli,
+    project: ProjectName,
+    first: Annotated[str, typer.Argument(metavar="A", help="A deployment.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """Exchange the models of two deployments; returns when a worker serves both."""
+    from schemas.commands import SwapDeployments, SwapDeploymentsCommand
+
+    _serve(cli, SwapDeploymentsCommand(project=project, parameters=SwapDeployments(first=first, second=second)))
+
+
+def rollback(cli: Cli, project: ProjectName, deployment: Deployment) -> None:
+    """Let a deployment point at its previous model again."""
+    from schemas.commands import OneDeployment, RollbackCommand
+
+    _serve(cli, RollbackCommand(project=project, parameters=OneDeployment(deployment=deployment)))
+
+
+def _serve(cli: Cli, asked: "Command") -> None:
+    from agents.cli.follow import perform_one
+
+    for event in perform_one(cli, asked):
+        if not cli.for_machines:
+            cli.out.print(f"[good]✓[/good] {served_words(event)}")
+
+
+def served_words(event: "ControlEvent") -> str:
+    """Return who serves what since when."""
+    details = event.details
+    model = details.get("model") or {}
+    words = f"{event.project}/{details.get('deployment')} answers with {model.get('label')}"
+    if details.get("backend"):
+        words += f" on {details['backend']}"
+    return words + (f", loaded in {details['seconds']:.1f} s" if "seconds" in details else "")
+
+
+@command(app, "list", example="lexstream deployments list loans")
+def list_deployments(
+    cli: Cli, project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only this project's.")] = None
+) -> None:
+    """List the deployments."""
+    from agents.cli.records import show_all
+    from agents.cli.render.records import deployments_table
+    from schemas.records import DeploymentRecord
+
+    nothing = "no deployments yet: lexstream deploy PROJECT MODEL --deployment NAME"
+    show_all(cli, DeploymentRecord, deployments_table, nothing=nothing, project=project)
+
+
+@command(app, "delete", example="lexstream deployments delete loans staging --yes")
+def delete(
+    cli: Cli,
+    project: ProjectName,
+    deployment: Deployment,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take a deployment away; documents that ask for it become dead letters."""
+    from agents.cli.follow import do
+    from agents.cli.records import confirm
+    from schemas.commands import DeleteDeploymentCommand, OneDeployment
+
+    confirm(f"Delete the deployment {project}/{deployment}?", sure=yes)
+    asked = DeleteDeploymentCommand(project=project, parameters=OneDeployment(deployment=deployment))
+    do(cli, asked, done=f"deleted {project}/{deployment}")

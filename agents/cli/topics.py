@@ -1,0 +1,68 @@
+"""``lexstream topics``: make them, and check that they are as they must be."""
+
+from typing import Annotated
+
+import typer
+
+from agents.cli.context import Cli, command
+from schemas.topics import Topics
+
+app = typer.Typer(no_args_is_help=True, help="The topics: make them, and check that they are as they must be.")
+
+_OURS = ("documents", "enriched", "requests", "replies", "dead-letters", "control", "control-events", "registry")
+
+
+def full_name(topics: Topics, name: str) -> str:
+    """Return the topic that ``name`` means: the ends of our own topics' names are enough."""
+    if name in (*_OURS, "labels", "jobs") or name.startswith("routes."):
+        return f"{topics.namespace}.{name}"
+    return name
+
+
+@command(app, "create", shown=("lanes", "max_message_bytes"), example="lexstream topics create --partitions 8")
+def create(
+    cli: Cli,
+    partitions: Annotated[int, typer.Option(help="Of inputs and outputs: the most workers at once.", min=1)] = 4,
+    replication: Annotated[int, typer.Option(help="How many brokers keep each partition; 3 in earnest.", min=1)] = 1,
+) -> None:
+    """Make the topics that are missing, with the right settings. Those that are there stay as they are."""
+    from agents.topics import create_topics
+
+    async def work() -> list[str]:
+        async with cli.client():
+            return await create_topics(cli.settings, partitions=partitions, replication=replication)
+
+    made = sorted(cli.run(work()))
+    if cli.for_machines:
+        cli.emit({"created": made})
+        return
+    for name in made:
+        cli.out.print(f"[good]✓[/good] {name}")
+    if not made:
+        cli.out.print("all topics are there", style="quiet")
+
+
+@command(app, "check", shown=("lanes", "max_message_bytes"), example="lexstream topics check")
+def check(cli: Cli) -> None:
+    """Say what is wrong with the topics and what to do about it; the exit code is 0 only if all is well."""
+    from schemas.errors import InvalidInput
+
+    problems = cli.run(_problems(cli))
+    if cli.for_machines:
+        cli.emit({"problems": problems})
+        raise typer.Exit(1 if problems else 0)
+    if problems:
+        raise InvalidInput(problems)
+    cli.out.print(f"[good]✓[/good] all topics of {cli.settings.namespace} are as they must be")
+
+
+async def _problems(cli: Cli) -> list[str]:
+    from agents.topics import check_topics
+    from schemas.records import RouteRecord
+
+    async with cli.client() as client:
+        problems = await check_topics(cli.settings)
+        if problems:
+            return problems
+        routes = (await client.registry()).all(RouteRecord)
+        return await check_topics(cli.settings, routes=[route.name for route in routes])

@@ -1,0 +1,214 @@
+"""Sending dead letters back to where they came from, each exactly once.
+
+What was replayed is remembered with the offsets of a consumer group of its own, in the same transaction that sends the
+letters: the committed offset is the first letter of a partition that was not replayed, and the offset's metadata says
+which later ones were. A second replay fences the first, since both use one transactional id.
+"""
+
+import base64
+import binascii
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
+
+from agents.client import Client
+from agents.kafka import client_options
+from agents.settings import Settings
+from schemas.dead_letters import DeadLetter, original_headers
+from schemas.errors import DecodeError, LexstreamError
+
+REPLAY_HEADER = "lexstream-replayed-from"
+"""Header of a replayed event: topic, partition and offset of the dead letter."""
+_METADATA_BYTES = 4096
+_TRANSACTION_LETTERS = 500
+_OVERHEAD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter and what its headers say."""
+
+    record: ConsumerRecord
+    facts: DeadLetter
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Which letters of a partition were replayed: all before ``first``, and ``later``."""
+
+    first: int = 0
+    later: frozenset[int] = frozenset()
+
+    def __contains__(self, offset: object) -> bool:
+        return isinstance(offset, int) and (offset < self.first or offset in self.later)
+
+    def after(self, offsets: Iterable[int], *, letters: Iterable[int]) -> "Replayed":
+        """Return what holds when ``offsets`` were replayed, too; ``letters`` are all that there are, in order."""
+        done = self.later | set(offsets)
+        waiting = [offset for offset in letters if offset >= self.first and offset not in done]
+        first = waiting[0] if waiting else max([self.first - 1, *done]) + 1
+        return Replayed(first, frozenset(offset for offset in done if offset > first))
+
+    def metadata(self) -> str:
+        """Return ``later`` as a compressed bitmap.
+
+        Raises:
+            LexstreamError: If it does not fit into what Kafka takes.
+        """
+        if not self.later:
+            return ""
+        bits = sum(1 << (offset - self.first) for offset in self.later)
+        packed = zlib.compress(bits.to_bytes((bits.bit_length() + 7) // 8, "little"), 9)
+        text = base64.b85encode(packed).decode()
+        if len(text) > _METADATA_BYTES:
+            raise LexstreamError(
+                "too many dead letters were left out before: replay some of those first, without or with another "
+                "--reason"
+            )
+        return text
+
+    @classmethod
+    def read(cls, offset: int, metadata: str) -> "Replayed":
+        """Read a committed offset and its metadata.
+
+        Raises:
+            LexstreamError: If the metadata is not ours.
+        """
+        if offset < 0 or not metadata:
+            return cls(max(offset, 0))
+        try:
+            bits = int.from_bytes(zlib.decompress(base64.b85decode(metadata)), "little")
+        except (ValueError, binascii.Error, zlib.error) as error:
+            raise LexstreamError(f"the replay group's offset has metadata that cannot be read: {error}") from error
+        later = frozenset(offset + index for index in range(bits.bit_length()) if bits >> index & 1)
+        return cls(offset, later)
+
+
+def replay_group(settings: Settings) -> str:
+    """Return the group whose offsets remember what was replayed."""
+    return f"{settings.group}-replay"
+
+
+async def read_letters(client: Client) -> list[Letter]:
+    """Return all dead letters, oldest first within a partition. What is none in the topic is left out."""
+    found: list[Letter] = []
+    async for record in client.snapshot([client.settings.topics.dead_letters]):
+        try:
+            found.append(Letter(record, DeadLetter.from_headers(record.headers)))
+        except DecodeError:
+            continue
+    return sorted(found, key=lambda letter: (letter.record.partition, letter.record.offset))
+
+
+async def read_replayed(settings: Settings) -> dict[int, Replayed]:
+    """Return for each partition what was replayed before."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(replay_group(settings))
+    finally:
+        await admin.close()
+    topic = settings.topics.dead_letters
+    return {
+        where.partition: Replayed.read(each.offset, each.metadata or "")
+        for where, each in found.items()
+        if where.topic == topic
+    }
+
+
+def waiting(letters: Iterable[Letter], replayed: Mapping[int, Replayed], *, reasons: Iterable[str]) -> list[Letter]:
+    """Return the letters to replay: not replayed before and, if ``reasons`` are given, for one of them."""
+    wanted = set(reasons)
+    return [
+        letter
+        for letter in letters
+        if letter.record.offset not in replayed.get(letter.record.partition, Replayed())
+        and (not wanted or wanted & {letter.facts.error, letter.facts.stage})
+    ]
+
+
+async def replay(client: Client, *, reasons: Iterable[str], sent: Callable[[int], None]) -> list[Letter]:
+    """Send the waiting letters back and return them; ``sent`` hears of each transaction's number of letters.
+
+    Raises:
+        InvalidInput: If a topic that letters came from does not exist any more.
+        LexstreamError: If another replay took over.
+    """
+    settings = client.settings
+    producer = AIOKafkaProducer(
+        **client_options(settings),
+        transactional_id=f"{settings.group}-{settings.topics.dead_letters}-replay",
+        max_request_size=settings.max_message_bytes * 5 // 2 + _OVERHEAD_BYTES,
+    )
+    await producer.start()
+    try:
+        # The first transaction fences every older replay; only then is it settled what was replayed before.
+        await producer.begin_transaction()
+        await producer.commit_transaction()
+        letters = await read_letters(client)
+        replayed = await read_replayed(settings)
+        chosen = waiting(letters, replayed, reasons=reasons)
+        partitions = await client.require_topics(sorted({letter.facts.topic for letter in chosen}))
+        sender = _Sender(settings, producer, letters, replayed, partitions)
+        for start in range(0, len(chosen), _TRANSACTION_LETTERS):
+            part = chosen[start : start + _TRANSACTION_LETTERS]
+            await sender.send(part)
+            sent(len(part))
+    finally:
+        await producer.stop()
+    return chosen
+
+
+class _Sender:
+    def __init__(
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        letters: list[Letter],
+        replayed: dict[int, Replayed],
+        partitions: Mapping[str, set[int]],
+    ) -> None:
+        self._topic = settings.topics.dead_letters
+        self._group = replay_group(settings)
+        self._producer = producer
+        self._replayed = replayed
+        self._partitions = partitions
+        self._offsets: dict[int, list[int]] = {}
+        for letter in letters:
+            self._offsets.setdefault(letter.record.partition, []).append(letter.record.offset)
+
+    async def send(self, letters: list[Letter]) -> None:
+        """Send ``letters`` and what is known about them then, in one transaction."""
+        touched = {letter.record.partition for letter in letters}
+        after = {number: self._after(number, letters) for number in touched}
+        offsets = {
+            TopicPartition(self._topic, number): OffsetAndMetadata(each.first, each.metadata())
+            for number, each in after.items()
+        }
+        async with self._producer.transaction():
+            futures = [await self._enqueue(letter) for letter in letters]
+            for future in futures:
+                await future
+            await self._producer.send_offsets_to_transaction(offsets, self._group)
+        self._replayed.update(after)
+
+    def _after(self, partition: int, letters: list[Letter]) -> Replayed:
+        done = [letter.record.offset for letter in letters if letter.record.partition == partition]
+        return self._replayed.get(partition, Replayed()).after(done, letters=self._offsets[partition])
+
+    async def _enqueue(self, letter: Letter):  # type: ignore[no-untyped-def]
+        record, facts = letter.record, letter.facts
+        headers = [each for each in original_headers(record.headers) if each[0] != REPLAY_HEADER]
+        where = f"{record.topic}/{record.partition}/{record.offset}".encode()
+        partition = facts.partition if facts.partition in self._partitions[facts.topic] else None
+        return await self._producer.send(
+            facts.topic,
+            record.value,
+            key=record.key,
+            partition=partition,
+            headers=[*headers, (REPLAY_HEADER, where)],
+        )
