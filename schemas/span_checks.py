@@ -32,7 +32,7 @@ def span_problems(document: RawDocument, unit: StringIndexType, known: Set[str])
     placed = _placed(document)
     for one in placed:
         yield from _bad_label(one, known)
-    if document.text and is_text(document.text):
+    if document.text and not document.text.isspace() and is_text(document.text):
         yield from _outside_text(document, document.text, unit)
     yield from _overlaps(placed)
 
