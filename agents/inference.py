@@ -1,22 +1,18 @@
-"""The one thread in which models run, seen from event loops; and what the worker needs an engine to be."""
+"""What the worker needs an engine to be, and threads that take one call after another, seen from event loops."""
 
 import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from models.engine.window import Request
 from schemas.errors import ModelError
 
+__all__ = ["Answer", "CallThread", "Engine", "LoadedModel", "Request"]
+
 T = TypeVar("T")
-
-
-class Request(NamedTuple):
-    """A text, and the loaded models that are asked."""
-
-    text: str
-    models: tuple[Any, ...]
 
 
 Answer = Sequence[Any] | ModelError
@@ -51,15 +47,15 @@ class Engine(Protocol):
         """Return the memory that all loaded models take."""
 
 
-class InferenceThread:
+class CallThread:
     """Runs calls one after another in a thread of its own, first in, first out.
 
     The thread is a daemon: a process that has to leave does not wait for a forward pass.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, call: Callable[[], T]) -> "Future[T]":

@@ -1,4 +1,4 @@
-"""A window's answers of one partition to the messages that go into its transaction. Pure but for the clock it is given."""
+"""A window's answers of one partition to the messages of its transaction. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

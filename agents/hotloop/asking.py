@@ -1,15 +1,12 @@
 """A window's events to their answers: who answers each, and what the models say. One call of the engine a window."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
 from typing import Protocol
 
 from agents.hotloop.answers import Asked
 from agents.hotloop.decode import Item
-from agents.inference import Answer, Engine, InferenceThread, Request
+from agents.inference import Answer, CallThread, Engine, Request
 from agents.metrics import Metrics
 from agents.routing import Routes
 from agents.serving import Answerers, Key, ServingTable, resolve
@@ -21,8 +18,8 @@ NO_ONE = Answerers((), ())
 class Tables(Protocol):
     """Where the present serving table comes from."""
 
-    def lease(self) -> AbstractContextManager[ServingTable]:
-        """Give the table; no model in it is unloaded before the calls that were submitted meanwhile have ended."""
+    def table(self) -> ServingTable:
+        """Return the present table. Its models can be used as long as somebody holds them."""
 
     async def settle(self, keys: set[Key]) -> None:
         """Return when it is certain whether the deployments exist, and those that do are loaded or refused."""
@@ -45,7 +42,7 @@ class Asking:
         *,
         default_tasks: Mapping[str, Sequence[Task]],
         engine: Engine,
-        inference: InferenceThread,
+        inference: CallThread,
         metrics: Metrics,
     ) -> None:
         self._tables = tables
@@ -57,25 +54,31 @@ class Asking:
     async def ask(self, items: Sequence[Item]) -> tuple[list[Asked], Routes]:
         """Return the events with their answers, in order, and the routes of the same moment."""
         await self._settle(items)
-        with self._tables.lease() as table:
-            answerers = [self._answerers(table, item) for item in items]
-            questions = {
-                i: Request(item.content.text, tuple(served.model for served in who.served))
-                for i, (item, who) in enumerate(zip(items, answerers, strict=True))
-                if who.served and isinstance(item.content, DocumentEvent)
-            }
-            future = self._inference.submit(partial(self._engine.predict, list(questions.values())))
-        started = time.monotonic()
-        answers: dict[int, Answer] = dict(zip(questions, await asyncio.wrap_future(future), strict=True))
-        self._metrics.observe_stage("model", time.monotonic() - started)
+        table = self._tables.table()
+        answerers = [self._answerers(table, item) for item in items]
+        questions = {
+            i: Request(item.content.text, tuple(served.model for served in who.served))
+            for i, (item, who) in enumerate(zip(items, answerers, strict=True))
+            if who.served and isinstance(item.content, DocumentEvent)
+        }
+        answers = await self._answers(questions)
         asked = [
             Asked(item, who, answers.get(i, ())) for i, (item, who) in enumerate(zip(items, answerers, strict=True))
         ]
         return asked, table.routes
 
+    async def _answers(self, questions: Mapping[int, Request]) -> dict[int, Answer]:
+        if not questions:
+            return {}
+        started = time.monotonic()
+        requests = list(questions.values())
+        found: Sequence[Answer] = await self._inference.run(lambda: self._engine.predict(requests))
+        self._metrics.observe_stage("model", time.monotonic() - started)
+        return dict(zip(questions, found, strict=True))
+
     async def _settle(self, items: Sequence[Item]) -> None:
-        with self._tables.lease() as table:
-            missing = {key for item in items for key in table.missing(self._tasks(item))}
+        table = self._tables.table()
+        missing = {key for item in items for key in table.missing(self._tasks(item))}
         if missing:
             await self._tables.settle(missing)
 

@@ -24,7 +24,7 @@ from agents.hotloop.reader import Decode, Reader, decode_here, decode_in_thread
 from agents.hotloop.status import LoopStatus
 from agents.hotloop.transactions import BUILDER_BYTES, Turns
 from agents.hotloop.window import Bounds
-from agents.inference import Engine, InferenceThread
+from agents.inference import CallThread, Engine
 from agents.kafka import client_options
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -91,7 +91,7 @@ class HotLoopThread:
         settings: Settings,
         *,
         engine: Engine,
-        inference: InferenceThread,
+        inference: CallThread,
         tables: Tables,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
@@ -108,7 +108,7 @@ class HotLoopThread:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hot-loop", daemon=True)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 

@@ -1,7 +1,6 @@
 """An engine without models: it finds the first word of every text. And tables that do not change by themselves."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.inference import Answer, Request
@@ -42,10 +41,9 @@ class EchoEngine:
 
     def predict(self, requests: Sequence[Request]) -> list[Answer]:
         self.windows.append(len(requests))
+        broken = ModelError("the model broke")
         return [
-            ModelError("the model broke")
-            if POISON in request.text
-            else [first_word(request.text)] * len(request.models)
+            broken if POISON in request.text else [first_word(request.text)] * len(request.models)
             for request in requests
         ]
 
@@ -89,9 +87,8 @@ class FixedTables:
         self.present = present
         self.settled: list[set[Key]] = []
 
-    @contextlib.contextmanager
-    def lease(self) -> Iterator[ServingTable]:
-        yield self.present
+    def table(self) -> ServingTable:
+        return self.present
 
     async def settle(self, keys: set[Key]) -> None:
         self.settled.append(keys)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.hotloop.service import HotLoopThread
-from agents.inference import InferenceThread
+from agents.inference import CallThread
 from agents.metrics import Metrics
 from agents.settings import Settings
 from tests.agents.echo import EchoEngine, FixedTables, served, table
@@ -34,7 +34,7 @@ def settings(kafka: str, namespace: str) -> Settings:
 @contextmanager
 def running(settings: Settings, tables: FixedTables | None = None) -> Iterator[HotLoopThread]:
     failures: list[BaseException] = []
-    inference = InferenceThread()
+    inference = CallThread("inference")
     loop = HotLoopThread(
         settings,
         engine=EchoEngine(),
@@ -43,7 +43,7 @@ def running(settings: Settings, tables: FixedTables | None = None) -> Iterator[H
         metrics=Metrics(),
         failed=failures.append,
     )
-    loop.start()
+    asyncio.run(loop.start())
     try:
         yield loop
     finally:
@@ -52,7 +52,7 @@ def running(settings: Settings, tables: FixedTables | None = None) -> Iterator[H
     assert failures == []
 
 
-def publish(settings: Settings, topic: str, messages: list[tuple[bytes | None, bytes | None, int]]) -> None:
+def publish(settings: Settings, topic: str, messages: Sequence[tuple[bytes | None, bytes | None, int]]) -> None:
     producer = Producer({"bootstrap.servers": settings.brokers, "message.max.bytes": 20_000_000})
     for key, value, partition in messages:
         producer.produce(topic, key=key, value=value, partition=partition, headers=[("traceparent", b"00-1")])
@@ -97,7 +97,7 @@ def event(number: int, **fields: object) -> bytes:
 def by_partition(messages: list[Message], what: Callable[[Message], object]) -> dict[int, list[object]]:
     found: dict[int, list[object]] = {}
     for message in messages:
-        found.setdefault(message.partition(), []).append(what(message))
+        found.setdefault(message.partition() or 0, []).append(what(message))
     return found
 
 

@@ -1,0 +1,52 @@
+"""How a process ends: the exit codes, and the one way out when nothing may be committed any more."""
+
+import logging
+import os
+import sys
+from typing import Final, NoReturn
+
+from schemas.errors import DeadLetterLimitExceeded, InvalidInput, Unavailable
+
+logger = logging.getLogger(__name__)
+
+OK: Final = 0
+BAD_SETTINGS: Final = 2
+"""The settings, the topics or the port: somebody has to change something."""
+CRASHED: Final = 3
+"""Something unexpected, or another process took over: start again."""
+NO_BROKER: Final = 4
+"""Kafka did not answer when we started."""
+TOO_MANY_DEAD_LETTERS: Final = 5
+"""Nearly every event became a dead letter: look at them before starting again."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code that says what ``error`` means."""
+    match error:
+        case InvalidInput():
+            return BAD_SETTINGS
+        case Unavailable():
+            return NO_BROKER
+        case DeadLetterLimitExceeded():
+            return TOO_MANY_DEAD_LETTERS
+        case _:
+            return CRASHED
+
+
+def say(error: BaseException) -> None:
+    """Log why the process ends: one line for what was foreseen, with frames for what was not."""
+    if isinstance(error, InvalidInput):
+        for problem in error.problems:
+            logger.error("%s", problem, extra={"action": "leave"})
+    elif exit_code(error) == CRASHED:
+        logger.critical("leaving: %s: %s", type(error).__name__, error, exc_info=error, extra={"action": "leave"})
+    else:
+        logger.critical("leaving: %s", error, extra={"action": "leave"})
+
+
+def leave(error: BaseException) -> NoReturn:
+    """End the process at once: no shutdown, no commit. The log in Kafka is intact."""
+    say(error)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(exit_code(error))
