@@ -3,7 +3,8 @@
 For one machine and its owner: it listens on loopback only and asks nobody for a password.
 """
 
+from agents.broker.keeper import keep_running
 from agents.broker.local import BrokerStatus, LocalBroker
 from agents.broker.progress import Progress
 
-__all__ = ["BrokerStatus", "LocalBroker", "Progress"]
+__all__ = ["BrokerStatus", "LocalBroker", "Progress", "keep_running"]

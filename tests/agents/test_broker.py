@@ -1,5 +1,6 @@
 """The local broker as a whole: a real Kafka that is started, killed, found again and stopped."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from agents.broker import LocalBroker, Progress
+from agents.broker import LocalBroker, Progress, keep_running
 from agents.broker.address import free_port
 from agents.broker.process import recall, remember
 from schemas.errors import Unavailable
@@ -135,6 +136,18 @@ def test_a_stale_record_never_leads_to_the_wrong_process(broker: LocalBroker, tm
         assert not broker.stop()
         assert bystander.poll() is None
         bystander.communicate(b"\n")
+
+
+async def test_a_broker_that_dies_is_started_again(broker: LocalBroker) -> None:
+    first = await asyncio.to_thread(broker.start)
+    await asyncio.to_thread(broker.kill)
+    keeper = asyncio.create_task(keep_running(broker, every_s=0.05))
+    async with asyncio.timeout(60):
+        while not (second := await asyncio.to_thread(broker.status)).running:
+            pass
+        await asyncio.to_thread(broker.start)  # the keeper holds the lock until the broker answers
+    keeper.cancel()
+    assert second.pid != first.pid
 
 
 def test_a_message_of_eight_megabytes_passes(kafka: str, namespace: str) -> None:

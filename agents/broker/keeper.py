@@ -1,0 +1,22 @@
+"""Starts the local broker again when it dies, as long as ``lexstream up`` runs."""
+
+import asyncio
+import logging
+
+from agents.broker.local import LocalBroker
+from schemas.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+async def keep_running(broker: LocalBroker, *, every_s: float = 1.0) -> None:
+    """Look after ``broker`` until cancelled. A start that fails is logged and tried again."""
+    while True:
+        await asyncio.sleep(every_s)
+        if (await asyncio.to_thread(broker.status)).running:
+            continue
+        logger.warning("the local broker died; starting it again", extra={"action": "restart"})
+        try:
+            await asyncio.to_thread(broker.start)
+        except Unavailable as error:
+            logger.warning("the local broker: %s", error, extra={"action": "restart"})
