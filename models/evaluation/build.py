@@ -77,6 +77,7 @@ def _evaluation(
         documents=documents,
         distribution=distributions,
         guidance=guide(distributions, matrix),
+        trained_on=[document.id for document in facts.train],
         n_train=len(facts.train),
         n_test=len(facts.test),
         backend=facts.backend,

@@ -108,7 +108,7 @@ class Evaluation(Message):
 
     ``entities`` or ``classes`` holds the metrics of each category, by the project's kind; categories neither labelled
     nor predicted in the test documents are left out. The confusion matrix is ``{labelled: {predicted: cell}}``
-    without zero cells; multi-label classification has none.
+    without zero cells; multi-label classification has none. ``trainedOn`` are the ids of the training documents.
     """
 
     project_kind: Kind
@@ -128,6 +128,7 @@ class Evaluation(Message):
     documents: list[TestDocument]
     distribution: dict[str, Distribution]
     guidance: list[Guidance]
+    trained_on: list[str] = []
     n_train: int
     n_test: int
     backend: str

@@ -1,0 +1,62 @@
+"""``python -m models.training JOB_DIR``: the child process of a trainer.
+
+Progress and the outcome go to standard output as JSON lines. When standard input closes, the trainer is gone, and so
+is this process, at once; the next trainer goes on from the last checkpoint.
+"""
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from models.training.job import read_job
+from models.training.progress import Progress, print_line
+from models.training.run import run_job
+from schemas.errors import Disposition, InvalidInput, LexstreamError
+
+_BAD_JOB = 1
+_TRY_AGAIN = 75
+"""What sysexits.h calls a temporary failure: nothing is wrong with the job."""
+
+
+def _leave_with_parent() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(_TRY_AGAIN)
+
+
+def _problems(error: LexstreamError) -> list[str]:
+    return error.problems if isinstance(error, InvalidInput) else [str(error)]
+
+
+def main(folder: Path) -> int:
+    """Do the job in ``folder`` and return the exit status."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        job, documents = read_job(folder)
+        print_line(run_job(job, documents, progress=Progress()).event())
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        print_line({"event": "failed", "problems": problems})
+        return _BAD_JOB
+    except LexstreamError as error:
+        print_line({"event": "failed", "problems": _problems(error)})
+        return _TRY_AGAIN if error.disposition is Disposition.RETRY else _BAD_JOB
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  (the program and the folder)
+        sys.exit("usage: python -m models.training JOB_DIR")
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(status)  # the thread that waits for standard input must not keep the process

@@ -1,0 +1,175 @@
+"""A job from its two files to its last line: train and evaluate, or evaluate again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.evaluation import Evaluation, TrainingFacts
+from models.manifest import BackendReport, Manifest
+from models.store import Store
+from models.training.artefact import Workshop, self_test_texts, self_tests
+from models.training.checks import find_problems, is_labelled
+from models.training.context import Context, Learnt, open_context
+from models.training.job import TrainingJob
+from models.training.progress import Progress
+from models.training.serving import Answering, evaluate, measure_backends, open_draft
+from models.training.split import Split, split_documents
+from schemas.errors import InvalidInput
+from schemas.labels import Dataset, LabelledDocument
+from schemas.names import Kind
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job ends with."""
+
+    digest: str
+    evaluation: Evaluation
+    evaluation_digest: str
+    backend: str
+    backends: Sequence[BackendReport]
+
+    def event(self) -> dict[str, Any]:
+        """Return the last line of a job that succeeded."""
+        return {
+            "event": "succeeded",
+            "digest": self.digest,
+            "evaluation": self.evaluation_digest,
+            "summary": self.evaluation.summary,
+            "backend": self.backend,
+            "backends": [report.payload() for report in self.backends],
+        }
+
+
+def run_job(job: TrainingJob, documents: Sequence[LabelledDocument], *, progress: Progress) -> Result:
+    """Do the job.
+
+    Raises:
+        InvalidInput: With everything that makes it impossible.
+        LexstreamError: Store, encoder or training failed.
+    """
+    store = Store(job.store)
+    if job.type == "evaluate":
+        return _evaluate_again(job, documents, store=store, progress=progress)
+    if problems := find_problems(job, documents):
+        raise InvalidInput(problems)
+    return _train(job, documents, store=store, progress=progress)
+
+
+def _train(job: TrainingJob, documents: Sequence[LabelledDocument], *, store: Store, progress: Progress) -> Result:
+    settings = job.train
+    if settings is None:
+        raise InvalidInput(["got a job without parameters, expected those of train"])
+    split = split_documents(
+        documents,
+        split=settings.split,
+        training_percentage=settings.training_split_percentage,
+        seed=settings.seed,
+    )
+    progress.report(0.1)
+    context = open_context(job, settings, split.train, store=store, progress=progress)
+    learnt = _learn(context)
+    workshop = Workshop(context, learnt, split)
+    draft = _with_backend(workshop)
+    result = _finish(workshop, draft)
+    context.journal.close()
+    return result
+
+
+def _learn(context: Context) -> Learnt:
+    if context.job.kind is Kind.ENTITIES:
+        from models.training.entities import train_entities
+
+        return train_entities(context)
+    from models.training.classes import train_classes
+
+    return train_classes(context)
+
+
+def _with_backend(workshop: Workshop) -> Manifest:
+    """Measure the backends with the probe, which has not seen the validation part, and return the final draft."""
+    progress, store, learnt = workshop.context.progress, workshop.context.store, workshop.learnt
+    progress.enter("exporting")
+    progress.report(0.0)
+    probe = workshop.draft(learnt.probe)
+    progress.report(0.3)
+    reports = measure_backends(probe, learnt.validation, store=store)
+    progress.report(0.7)
+    final = probe if learnt.final == learnt.probe else workshop.draft(learnt.final)
+    for blob in probe.blobs - final.blobs:
+        store.delete_blob(blob)
+    served = next(report.name for report in reports if report.served)
+    return final.model_copy(update={"backend": served, "backends": reports})
+
+
+def _finish(workshop: Workshop, draft: Manifest) -> Result:
+    """Evaluate what will be served on the test documents, and store the manifest."""
+    context, split = workshop.context, workshop.split
+    context.progress.enter("evaluating")
+    context.progress.report(0.0)
+    answering = open_draft(draft, store=context.store)
+    facts = TrainingFacts(
+        train=split.train,
+        test=split.test,
+        split=context.settings.split,
+        training_split_percentage=context.settings.training_split_percentage,
+        backend=draft.backend,
+        duration_s=round(context.progress.elapsed_s, 1),
+        seed=context.seed,
+        notes=tuple(workshop.learnt.notes),
+    )
+    evaluation = _evaluate(draft, answering, facts=facts, progress=context.progress)
+    evaluation_digest = context.store.put(evaluation.to_json())
+    texts = self_test_texts(split.train)
+    manifest = draft.model_copy(
+        update={
+            "metrics": evaluation.summary,
+            "evaluation": evaluation_digest,
+            "self_test": self_tests(texts, answering.predict(texts)),
+        }
+    )
+    digest = context.store.save_manifest(manifest)
+    return Result(digest, evaluation, evaluation_digest, draft.backend, draft.backends)
+
+
+def _evaluate(manifest: Manifest, answering: Answering, *, facts: TrainingFacts, progress: Progress) -> Evaluation:
+    answers = []
+    for number, document in enumerate(facts.test):
+        answers += answering.predict([document.text])
+        progress.report((number + 1) / len(facts.test))
+    return evaluate(manifest, facts.test, answers, facts=facts)
+
+
+def _evaluate_again(
+    job: TrainingJob, documents: Sequence[LabelledDocument], *, store: Store, progress: Progress
+) -> Result:
+    manifest = store.load_manifest(job.model or "")
+    before = Evaluation.model_validate_json(store.get(manifest.evaluation or ""))
+    split = _current_split(manifest, before, documents)
+    progress.expected_s["training"] = progress.expected_s["exporting"] = 0.0
+    progress.enter("evaluating")
+    facts = TrainingFacts(
+        train=split.train,
+        test=split.test,
+        split=str(manifest.split["kind"]),
+        training_split_percentage=manifest.split.get("trainingSplitPercentage"),
+        backend=manifest.backend,
+        duration_s=before.duration_s,
+        seed=manifest.seed,
+    )
+    engine_answer = open_draft(manifest, store=store)
+    evaluation = _evaluate(manifest, engine_answer, facts=facts, progress=progress)
+    digest = store.put(evaluation.to_json())
+    return Result(manifest.digest, evaluation, digest, manifest.backend, manifest.backends)
+
+
+def _current_split(manifest: Manifest, before: Evaluation, documents: Sequence[LabelledDocument]) -> Split:
+    """Test on what is labelled now, but never on a document that the model was trained on."""
+    seen = set(before.trained_on)
+    labelled = [document for document in documents if is_labelled(document)]
+    fresh = [document for document in labelled if document.id not in seen]
+    if manifest.split["kind"] == "manual":
+        fresh = [document for document in fresh if document.dataset is Dataset.TEST]
+    if not fresh:
+        raise InvalidInput(["got no labelled document that the model was not trained on, expected at least one"])
+    return Split(tuple(document for document in labelled if document.id in seen), tuple(fresh))

@@ -1,0 +1,115 @@
+"""What the served artefact says of documents, and which backend should serve it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.engine.backend import TORCH_BACKENDS
+from models.engine.engine import Engine, LoadedModel, Prediction, Request
+from models.evaluation import Evaluation, TrainingFacts, evaluate_classes, evaluate_entities
+from models.evaluation.counts import count_classes, count_entities, score
+from models.manifest import BackendReport, Manifest
+from models.store import Store
+from models.training.answers import class_document, entity_document
+from schemas.errors import LexstreamError
+from schemas.labels import LabelledDocument
+from schemas.names import Kind
+
+TOLERATED_LOSS = 0.003
+"""How much of the reference's score a faster backend may lose: 0.3 points."""
+_REFERENCE = "torch-fp32"
+_MEASURED_S = 0.5
+_MEASURED_DOCUMENTS = 200
+_MEASURED_CHARS = 100_000
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A model that is ready to answer."""
+
+    engine: Engine
+    model: LoadedModel
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return the model's answers, in order.
+
+        Raises:
+            ModelError: It broke on a document.
+        """
+        predictions = []
+        for answer in self.engine.predict([Request(text, (self.model,)) for text in texts]):
+            if isinstance(answer, LexstreamError):
+                raise answer
+            predictions.append(answer[0])
+        return predictions
+
+
+def open_draft(manifest: Manifest, *, store: Store, backend: str = "auto") -> Answering:
+    """Return the model of a manifest that need not be stored yet, loaded and warm."""
+    engine = Engine(store, backend=backend)
+    return Answering(engine, engine.load_draft(manifest))
+
+
+def measure_backends(manifest: Manifest, documents: Sequence[LabelledDocument], *, store: Store) -> list[BackendReport]:
+    """Return the speed and score of each backend on documents that the model has not seen; one of them is served."""
+    names = [*TORCH_BACKENDS, *manifest.graphs]
+    return choose_backend([_measured(manifest, name, _sample(documents), store=store) for name in names])
+
+
+def choose_backend(reports: Sequence[BackendReport]) -> list[BackendReport]:
+    """Mark the fastest backend that loses no more than ``TOLERATED_LOSS`` against FP32."""
+    reference = next(report.score for report in reports if report.name == _REFERENCE)
+    good = [report for report in reports if report.score >= reference - TOLERATED_LOSS]
+    served = max(good, key=lambda report: report.tokens_per_s)
+    return [report.model_copy(update={"served": report is served}) for report in reports]
+
+
+def evaluate(
+    manifest: Manifest, documents: Sequence[LabelledDocument], answers: Sequence[Prediction], *, facts: TrainingFacts
+) -> Evaluation:
+    """Return the evaluation of a model's answers on its test documents."""
+    pairs = list(zip(documents, answers, strict=True))
+    if manifest.kind is Kind.ENTITIES:
+        entities = [entity_document(document, answer["entities"]) for document, answer in pairs]
+        return evaluate_entities(entities, manifest.categories, facts=facts)
+    classes = [class_document(document, answer["classes"]) for document, answer in pairs]
+    return evaluate_classes(classes, manifest.categories, kind=manifest.kind, facts=facts)
+
+
+def _sample(documents: Sequence[LabelledDocument]) -> list[LabelledDocument]:
+    chosen: list[LabelledDocument] = []
+    n_chars = 0
+    for document in documents[:_MEASURED_DOCUMENTS]:
+        if chosen and n_chars + len(document.text) > _MEASURED_CHARS:
+            continue
+        chosen.append(document)
+        n_chars += len(document.text)
+    return chosen
+
+
+def _measured(
+    manifest: Manifest, backend: str, documents: Sequence[LabelledDocument], *, store: Store
+) -> BackendReport:
+    answering = open_draft(manifest, store=store, backend=backend)
+    texts = [document.text for document in documents]
+    n_tokens = sum(len(tokens) for tokens in answering.model.tokenizer.encode(texts))
+    best_s, spent_s = float("inf"), 0.0
+    answers: list[Prediction] = []
+    while spent_s < _MEASURED_S:
+        started = time.perf_counter()
+        answers = answering.predict(texts)
+        taken_s = time.perf_counter() - started
+        best_s, spent_s = min(best_s, taken_s), spent_s + taken_s
+    speed = round(n_tokens / max(best_s, 1e-9), 1)
+    return BackendReport(name=backend, tokens_per_s=speed, score=_micro_f1(manifest, documents, answers), served=False)
+
+
+def _micro_f1(manifest: Manifest, documents: Sequence[LabelledDocument], answers: Sequence[Prediction]) -> float:
+    pairs = list(zip(documents, answers, strict=True))
+    if manifest.kind is Kind.ENTITIES:
+        entities = [entity_document(document, answer["entities"]) for document, answer in pairs]
+        counts = count_entities(entities, manifest.categories)
+    else:
+        classes = [class_document(document, answer["classes"]) for document, answer in pairs]
+        counts = count_classes(classes, manifest.categories)
+    return round(float(score(counts.sum(axis=0)).micro[2]), 4)
