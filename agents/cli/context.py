@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
@@ -28,16 +29,19 @@ RUN, TEACH, SERVE, DOCUMENTS = "Run", "Projects and models", "Deployments", "Doc
 class Cli:
     """One run of the command line."""
 
-    def __init__(self, options: Mapping[str, object], *, for_machines: bool = False) -> None:
+    def __init__(
+        self, options: Mapping[str, object], *, for_machines: bool = False, file: Path = Path("lexstream.toml")
+    ) -> None:
         self.options = {name: value for name, value in options.items() if value is not None}
         self.for_machines = for_machines
+        self.file = file
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings, from all places."""
         from agents.settings import load_settings
 
-        return load_settings(self.options)
+        return load_settings(self.options, file=self.file)
 
     @cached_property
     def out(self) -> "Console":
@@ -59,7 +63,7 @@ class Cli:
         from agents.settings import origins
 
         settings = self.settings
-        if origins(self.options)["broker_wait_s"] == "default":
+        if origins(self.options, file=self.file)["broker_wait_s"] == "default":
             settings = settings.model_copy(update={"broker_wait_s": _QUICK_WAIT_S})
         return Client(settings)
 

@@ -41,8 +41,7 @@ def list_letters(
     letters = _of_reasons(cli.run(_read(cli)), reason)
     newest = sorted(letters, key=lambda letter: letter.record.timestamp)[-limit:]
     if cli.for_machines:
-        for letter in newest:
-            cli.emit(describe_record(letter.record))
+        cli.emit([describe_record(letter.record) for letter in newest])
         return
     if newest:
         cli.out.print(letters_table((letter.record, letter.facts) for letter in newest))

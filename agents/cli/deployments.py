@@ -66,6 +66,8 @@ def _serve(cli: Cli, asked: "Command") -> None:
 def served_words(event: "ControlEvent") -> str:
     """Return who serves what since when."""
     details = event.details
+    if "deployment" not in details:
+        return f"{event.project}: nothing had to change"
     model = details.get("model") or {}
     words = f"{event.project}/{details.get('deployment')} answers with {model.get('label')}"
     if details.get("backend"):

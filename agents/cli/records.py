@@ -40,8 +40,7 @@ def show_all(
         raise InvalidInput([f"there is no project {project}; see `lexstream project list`"])
     found = registry.all(kind) if project is None else registry.of_project(project, kind)
     if cli.for_machines:
-        for record in found:
-            cli.emit(record.payload())
+        cli.emit([record.payload() for record in found])
     elif found:
         cli.out.print(table(found))
     else:

@@ -23,7 +23,7 @@ def show_settings(cli: Cli) -> None:
     """Show every setting: its value, where that comes from, and what it is for. Secrets are masked."""
     from agents.settings import origins
 
-    rows = rows_of(cli.settings, origins(cli.options))
+    rows = rows_of(cli.settings, origins(cli.options, file=cli.file))
     if cli.for_machines:
         cli.emit({row["name"]: {key: row[key] for key in ("value", "origin", "help")} for row in rows})
         return

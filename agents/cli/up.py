@@ -13,10 +13,7 @@ from agents.cli.options import OF_WORKERS, arguments
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from agents.broker import LocalBroker
     from agents.supervisor import Child
-
-_BROKER_EVERY_S = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -83,13 +80,14 @@ def _kafka(cli: Cli) -> "Iterator[list[Coroutine[Any, Any, None]]]":
         cli.err.print(f"[good]✓[/good] Kafka answers at [name]{cli.settings.brokers}[/name]")
         yield []
         return
+    from agents.broker.keeper import keep_running
     from agents.cli.broker import local_broker, start_broker
 
     broker = local_broker(cli)
     status = start_broker(broker, cli.err)
     cli.err.print(f"[good]✓[/good] Kafka {status.version} at [name]{status.address}[/name]")
     try:
-        yield [_keep_broker(broker)]
+        yield [keep_running(broker)]
     finally:
         broker.stop()
 
@@ -103,20 +101,3 @@ async def _answers(cli: Cli) -> bool:
     except Unavailable:
         return False
     return True
-
-
-async def _keep_broker(broker: "LocalBroker") -> None:
-    import asyncio
-    import logging
-
-    from schemas.errors import Unavailable
-
-    logger = logging.getLogger(__name__)
-    while True:
-        await asyncio.sleep(_BROKER_EVERY_S)
-        if not (await asyncio.to_thread(broker.status)).running:
-            logger.warning("Kafka died; starting it again")
-            try:
-                await asyncio.to_thread(broker.start)
-            except Unavailable as error:
-                logger.warning("%s", error)
