@@ -75,7 +75,13 @@ class Turns:
 
     async def start(self) -> None:
         """Initialise both: whoever used their ids before is fenced, and what they left open is aborted."""
-        results = await asyncio.gather(*(producer.start() for producer in self._producers), return_exceptions=True)
+        starting = asyncio.gather(*(producer.start() for producer in self._producers), return_exceptions=True)
+        try:
+            results = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # NOTE: a client whose start is cancelled leaves its connections open.
+            await asyncio.wait([starting], timeout=_STOP_S)
+            raise
         for result in results:
             if isinstance(result, BaseException):
                 raise result
