@@ -6,6 +6,7 @@ leader topic. Faust makes a folder when it starts and keeps nothing in it.
 
 import asyncio
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -106,4 +107,6 @@ async def _stop_app(app: Any) -> None:
     try:
         await asyncio.wait_for(app.stop(), _STOP_S)
     except TimeoutError:
-        logger.warning("Faust did not stop within %.0f s; going on without it", _STOP_S)
+        logger.warning("Faust did not stop within %.0f s; going on without it", _STOP_S, extra={"action": "stop"})
+    finally:
+        shutil.rmtree(app.conf.datadir, ignore_errors=True)

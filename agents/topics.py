@@ -162,6 +162,17 @@ async def check_topics(settings: Settings, *, routes: Iterable[str] = ()) -> lis
     return topic_problems(settings, wanted, found)
 
 
+async def require_topics(settings: Settings) -> None:
+    """Return if all topics are as they have to be.
+
+    Raises:
+        InvalidInput: With all that is wrong, and what to do.
+        Unavailable: If Kafka does not answer.
+    """
+    if problems := await check_topics(settings):
+        raise InvalidInput(problems)
+
+
 def topic_problems(settings: Settings, wanted: Sequence[TopicSpec], found: Mapping[str, Found]) -> list[str]:
     """Compare the topics that have to be there with those that are. Pure."""
     missing = [spec.name for spec in wanted if spec.name not in found]

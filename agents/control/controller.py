@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
@@ -17,6 +16,7 @@ from agents.control.imports import read_import
 from agents.control.projects import Import
 from agents.control.reading import Invalid, read_command
 from agents.labels import label_entry, label_tombstone, read_label_ids
+from agents.leaving import leave
 from agents.registry import Registry, encode_record
 from agents.settings import Settings
 from agents.topics import create_routes
@@ -28,7 +28,6 @@ from schemas.records import JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
 
-CRASHED: Final = 3
 _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
 _LONGEST_PAUSE_S: Final = 10.0
@@ -63,7 +62,7 @@ class Controller:
     """
 
     def __init__(
-        self, settings: Settings, registry: Current, store: Blobs, *, leave: Callable[[int], object] = os._exit
+        self, settings: Settings, registry: Current, store: Blobs, *, leave: Callable[[BaseException], object] = leave
     ) -> None:
         """Make a controller.
 
@@ -91,25 +90,26 @@ class Controller:
         topic = app.topic(self._settings.topics.control, key_serializer="raw", value_serializer="raw", acks=False)
 
         async def controller(stream: Any) -> None:
-            async for event in stream.noack().events():
-                message = event.message
-                await self.handle(
-                    message.value,
-                    partition=TopicPartition(message.topic, message.partition),
-                    offset=message.offset,
-                    ours=partial(_is_current, app, message.generation_id),
-                )
+            try:
+                async for event in stream.noack().events():
+                    message = event.message
+                    await self.handle(
+                        message.value,
+                        partition=TopicPartition(message.topic, message.partition),
+                        offset=message.offset,
+                        ours=partial(_is_current, app, message.generation_id),
+                    )
+            finally:
+                await self.stop()
 
         app.agent(topic, name=f"{self._settings.group}.controller")(controller)
 
-    async def start(self) -> None:
-        """Nothing is needed before the first command."""
-
     async def stop(self) -> None:
-        """Let go of the producers."""
+        """Let go of the producers. The agent does so itself when Faust stops it."""
         await self._writer.stop()
-        if self._jobs:
-            await self._jobs.stop()
+        producer, self._jobs = self._jobs, None
+        if producer:
+            await producer.stop()
 
     async def handle(
         self, value: bytes | None, *, partition: TopicPartition, offset: int, ours: Callable[[], bool] = lambda: True
@@ -131,9 +131,8 @@ class Controller:
                     return logger.warning("another controller took over", extra={"action": "controller_fenced"})
             except (KafkaError, OSError, Unavailable) as error:
                 logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
-            except Exception:
-                logger.exception("command at offset %d: leaving", offset, extra={"action": "controller_crash"})
-                self._leave(CRASHED)
+            except Exception as error:
+                self._leave(error)
                 return None
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

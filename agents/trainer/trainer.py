@@ -1,0 +1,278 @@
+"""The Faust agent on the jobs: one job at a time, from its message to what came of it in one transaction."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from agents.app import group_of
+from agents.control.controller import Blobs, delete_garbage
+from agents.control.decision import Garbage, live_digests
+from agents.leaving import leave
+from agents.registry import Registry, RegistryFollower, encode_record
+from agents.settings import Settings
+from agents.trainer.child import COMMAND, Ended, Report, Succeeded
+from agents.trainer.outcome import (
+    Outcome,
+    cancelled,
+    closed,
+    ended,
+    forgotten,
+    is_cancelled,
+    progress_event,
+    started,
+)
+from agents.trainer.work import Stopped, Workshop
+from agents.writer import Entry, Writer, event_entry, producer_options
+from schemas.base import now
+from schemas.errors import LexstreamError, Unavailable
+from schemas.records import JobRecord
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_TRANSACTION_S: Final = 10.0
+_PROGRESS_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 10.0
+_LOOK_S: Final = 30.0
+_FORGOTTEN_S: Final = 60.0
+
+
+class Store(Blobs, Protocol):
+    """What of the model store is used."""
+
+    def delete_checkpoints(self, job_id: str) -> None:
+        """Delete all checkpoints of a job."""
+
+
+class Trainer:
+    """Takes jobs, one at a time, and writes what became of them.
+
+    The message of a job is consumed in the transaction that writes its end, under a transactional id of the message's
+    partition. So a job whose trainer dies comes to another, and a frozen trainer's model is never seen.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: RegistryFollower,
+        store: Store,
+        *,
+        name: str,
+        command: Sequence[str] = COMMAND,
+        leave: Callable[[BaseException], object] = leave,
+    ) -> None:
+        """Make a trainer.
+
+        Args:
+            settings: Topics, group and how to reach Kafka.
+            registry: Follows the registry, on the same event loop.
+            store: The model store.
+            name: Of this trainer, for records and people.
+            command: Starts a training; the folder of the job comes last.
+            leave: Ends the process when something happens that must not.
+        """
+        self._settings = settings
+        self._registry = registry
+        self._store = store
+        self._name = name
+        self._leave = leave
+        self._workshop = Workshop(settings, registry, command=command)
+        self._events = AIOKafkaProducer(**producer_options(settings))
+        self._assigned: set[int] = set()
+        self._current: tuple[int, asyncio.Event] | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def register(self, app: Any) -> None:
+        """Make the app's agent on the jobs."""
+        # The offsets are committed by our transactions, so Faust must not.
+        topic = app.topic(self._settings.topics.jobs, key_serializer="raw", value_serializer="raw", acks=False)
+
+        async def trainer(stream: Any) -> None:
+            async for event in stream.noack().events():
+                message = event.message
+                await self.handle(
+                    message.value, partition=TopicPartition(message.topic, message.partition), offset=message.offset
+                )
+
+        app.agent(topic, name=f"{self._settings.group}.trainer")(trainer)
+        app.on_partitions_assigned.connect(self._on_assigned)
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._events.start()
+        self._looking = asyncio.create_task(self._look_for_forgotten(), name="forgotten-jobs")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        with contextlib.suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(self._events.stop(), 3)
+
+    async def handle(self, value: bytes | None, *, partition: TopicPartition, offset: int) -> None:
+        """Do the job that a message names to its end, and consume the message with it.
+
+        Args:
+            value: The message's bytes: a job's id.
+            partition: Of the jobs topic.
+            offset: The message's.
+        """
+        writer = Writer(
+            self._settings,
+            f"{self._settings.group}-jobs-{partition.partition}",
+            group=group_of(self._settings, "trainer"),
+            timeout_s=_TRANSACTION_S,
+        )
+        lost = asyncio.Event()
+        self._current = partition.partition, lost
+        try:
+            await self._do((value or b"").decode("utf-8", "replace"), writer, (partition, offset + 1), lost=lost)
+        except Exception as error:
+            self._leave(error)
+        finally:
+            self._current = None
+            await writer.stop()
+
+    async def _do(
+        self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int], *, lost: asyncio.Event
+    ) -> None:
+        began_s = time.monotonic()
+        job = await _persist(lambda: self._begin(job_id, writer, offset))
+        if job is None:
+            return
+        logger.info("job %s of project %s begins", job.id, job.project, extra={"action": "job", "job_id": job.id})
+        how = await _persist(lambda: self._workshop.train(job, self._relay(job), lost=lost))
+        if how is Stopped.LOST:
+            logger.info("job %s went to another trainer", job.id, extra={"action": "job_lost", "job_id": job.id})
+            return
+        duration_s = time.monotonic() - began_s
+        await _persist(lambda: self._conclude(job, how, writer, offset, duration_s=duration_s))
+
+    async def _begin(self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int]) -> JobRecord | None:
+        """Take the job, and return it if it is to be done."""
+        await writer.take_over()
+        registry = await self._registry.catch_up()
+        job = registry.job(job_id)
+        if job is None or job.status.ended:
+            await writer.commit([], offset=offset)
+            return None
+        if is_cancelled(registry, job_id):
+            await self._write(writer, closed(registry, job, at=now()), offset=offset)
+            return None
+        await self._write(writer, started(job, trainer=self._name, at=now()))
+        await self._registry.catch_up()
+        return job
+
+    async def _conclude(
+        self,
+        job: JobRecord,
+        how: Ended | Stopped,
+        writer: Writer,
+        offset: tuple[TopicPartition, int],
+        *,
+        duration_s: float,
+    ) -> None:
+        """Write how the job ended, unless its project is gone."""
+        await writer.take_over()
+        registry = await self._registry.catch_up()
+        present = registry.job(job.id)
+        outcome = Outcome({}, [])
+        if present is not None and not present.status.ended:
+            if isinstance(how, Stopped) or is_cancelled(registry, job.id):
+                outcome = cancelled(present, at=now())
+            else:
+                outcome = ended(registry, present, how, at=now(), duration_s=duration_s)
+        await self._write(writer, outcome, offset=offset)
+        unused = _unused(how, registry.after(outcome.changes))
+        garbage = Garbage((*outcome.garbage.models, *unused.models), (*outcome.garbage.blobs, *unused.blobs))
+        await asyncio.to_thread(self._tidy, job.id, garbage)
+        events = ", ".join(event.event for event in outcome.events) or "nothing to write"
+        logger.info("job %s ended: %s", job.id, events, extra={"action": "job_end", "job_id": job.id})
+
+    async def _write(
+        self, writer: Writer, outcome: Outcome, *, offset: tuple[TopicPartition, int] | None = None
+    ) -> None:
+        entries = [event_entry(self._settings, event) for event in outcome.events]
+        entries += [
+            Entry(self._settings.topics.registry, key.encode(), None if record is None else encode_record(record))
+            for key, record in outcome.changes.items()
+        ]
+        await writer.commit(entries, offset=offset)
+
+    def _tidy(self, job_id: str, garbage: Garbage) -> None:
+        delete_garbage(self._store, garbage)
+        try:
+            self._store.delete_checkpoints(job_id)
+        except LexstreamError as error:
+            logger.warning("checkpoints of job %s stay: %s", job_id, error, extra={"action": "garbage"})
+
+    def _relay(self, job: JobRecord) -> Callable[[Report], Awaitable[None]]:
+        last: dict[str, Any] = {"stage": None, "at": 0.0}
+
+        async def relay(report: Report) -> None:
+            moment = time.monotonic()
+            if report.get("stage") == last["stage"] and moment - last["at"] < _PROGRESS_S:
+                return
+            last.update(stage=report.get("stage"), at=moment)
+            await self._tell([event_entry(self._settings, progress_event(job, dict(report)))])
+
+        return relay
+
+    async def _tell(self, entries: Iterable[Entry]) -> None:
+        """Send what may get lost: the training does not wait for Kafka."""
+        for entry in entries:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(self._events.send(entry.topic, entry.value, key=entry.key), 1)
+
+    def _on_assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
+        self._assigned = {tp.partition for tp in assigned if tp.topic == self._settings.topics.jobs}
+        if self._current and self._current[0] not in self._assigned:
+            self._current[1].set()
+
+    async def _look_for_forgotten(self) -> None:
+        """Send the message of a job again that nobody works on: Faust may skip one in a rebalance."""
+        topic = self._settings.topics.jobs
+        partition_of = DefaultPartitioner()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._current:
+                continue
+            with contextlib.suppress(KafkaError):
+                numbers = sorted(await self._events.partitions_for(topic))
+                for job in forgotten(self._registry.state, at=now(), after_s=_FORGOTTEN_S):
+                    key = job.project.encode()
+                    if partition_of(key, numbers, numbers) in self._assigned:
+                        logger.warning("job %s was forgotten: sent again", job.id, extra={"action": "job_forgotten"})
+                        await self._events.send_and_wait(topic, job.id.encode(), key=key)
+
+
+def _unused(how: Ended | Stopped, registry: Registry) -> Garbage:
+    """Return what a training left in the store that nothing names."""
+    if not isinstance(how, Succeeded):
+        return Garbage()
+    alive = live_digests(registry)
+    model, evaluation = how.report["digest"], how.report["evaluation"]
+    return Garbage(
+        (model,) if model not in alive else (),
+        (evaluation,) if not {model, evaluation} & alive else (),
+    )
+
+
+async def _persist(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``work`` gives, trying again for as long as Kafka or the store is away."""
+    pause_s = 0.1
+    while True:
+        try:
+            return await work()
+        except (KafkaError, OSError, Unavailable) as error:
+            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
