@@ -42,7 +42,7 @@ def read_table(content: str, *, name: str) -> LabelSet:
             fields = {key: row[column] for key, column in columns.items()}
             _add(assembly, fields, classes, place=f"line {rows.line_num}")
     except csv.Error as error:
-        assembly.refuse(f"line {rows.line_num}", f"expected a row of CSV: {error}")
+        assembly.refuse(f"line {rows.reader.line_num}", f"expected a row of CSV: {error}")
     return assembly.finished()
 
 
