@@ -68,7 +68,7 @@ class DeadLetter:
             DecodeError: If one of them is missing, or no number where one is expected.
         """
         found = {
-            name.removeprefix(PREFIX): value.decode("utf-8", errors="replace")
+            name.removeprefix(PREFIX): (value or b"").decode("utf-8", errors="replace")
             for name, value in headers
             if name.startswith(PREFIX)
         }
