@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agents.inference import Answer, Request
 from agents.routing import Routes
 from agents.serving import Key, Refused, Served, ServingTable
+from models.manifest import BackendReport
 from schemas.base import now
 from schemas.errors import ArtefactNotFound, ModelError
 from schemas.names import Kind
@@ -15,9 +16,21 @@ POISON = "POISON"
 
 
 @dataclass(frozen=True)
+class EchoBackend:
+    name: str = "echo"
+
+
+@dataclass(frozen=True)
+class EchoManifest:
+    backends: tuple[BackendReport, ...] = ()
+
+
+@dataclass(frozen=True)
 class EchoModel:
     digest: str
     nbytes: int = 1000
+    backend: EchoBackend = EchoBackend()
+    manifest: EchoManifest = EchoManifest()
 
 
 class EchoEngine:

@@ -1,0 +1,205 @@
+"""Loading beside what serves: succeeded, refused, rolled back, forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from agents import loader
+from agents.loader import Loader
+from agents.metrics import Metrics
+from agents.registry import Registry
+from agents.serving import Refused, Served
+from schemas.base import now
+from schemas.commands import Rule
+from schemas.control_events import ControlEvent, EventType
+from schemas.errors import Unavailable
+from schemas.records import DeploymentRecord, ModelReference, Record, RouteRecord, record_key
+from tests.agents.echo import EchoEngine, EchoModel, project
+
+KEY = ("loans", "production")
+
+
+@dataclass
+class FakeFollower:
+    state: Registry = field(default_factory=Registry)
+    listeners: list[Callable[[Registry], None]] = field(default_factory=list)
+    unread: list[Record] = field(default_factory=list)
+
+    def on_change(self, listener: Callable[[Registry], None]) -> None:
+        self.listeners.append(listener)
+
+    async def catch_up(self) -> Registry:
+        self.put(*self.unread)
+        return self.state
+
+    def put(self, *records: Record) -> None:
+        self.change({record_key(record): record for record in records})
+
+    def change(self, changes: dict[str, Record | None]) -> None:
+        self.state = self.state.after(changes)
+        for listener in self.listeners:
+            listener(self.state)
+
+
+def deployment(
+    digest: str, *, command: str = "c1", previous: str | None = None, name: str = "production"
+) -> DeploymentRecord:
+    return DeploymentRecord(
+        project="loans",
+        name=name,
+        model=ModelReference(label=f"label-{digest}", digest=digest),
+        previous=ModelReference(label=f"label-{previous}", digest=previous) if previous else None,
+        deployed_at=now(),
+        command_id=command,
+    )
+
+
+class Scene:
+    def __init__(self, engine: EchoEngine, *records: Record) -> None:
+        self.engine = engine
+        self.follower = FakeFollower()
+        self.follower.put(project(), *records)
+        self.said: list[ControlEvent] = []
+        self.heard = asyncio.Event()
+        self.loader = Loader(
+            self.follower,
+            engine=engine,
+            route_topic=lambda name: f"n.routes.{name}",
+            announce=self._announce,
+            worker="w1",
+            models_bytes=0,
+            metrics=Metrics(),
+        )
+
+    def _announce(self, event: ControlEvent) -> None:
+        self.said.append(event)
+        self.heard.set()
+
+    async def after(self, *records: Record) -> None:
+        """Put records, and wait until the table has dealt with them."""
+        self.heard.clear()
+        self.follower.put(*records)
+        await asyncio.wait_for(self.heard.wait(), 5)
+        await asyncio.wait_for(self.loader.settle({KEY}), 5)
+
+    def serves(self) -> str | None:
+        found = self.loader.table().deployments.get(KEY)
+        return found.digest if isinstance(found, Served) else None
+
+    def events(self) -> list[tuple[EventType, str | None]]:
+        return [(event.event, event.command_id) for event in self.said]
+
+
+@asynccontextmanager
+async def scene(engine: EchoEngine, *records: Record) -> AsyncIterator[Scene]:
+    made = Scene(engine, *records)
+    await made.loader.start()
+    try:
+        yield made
+    finally:
+        await made.loader.stop()
+
+
+async def test_what_is_deployed_is_served_after_the_start() -> None:
+    async with scene(EchoEngine(), deployment("d1")) as here:
+        assert here.serves() == "d1"
+        (event,) = here.said
+        assert (event.event, event.command_id, event.project) == (EventType.SUCCEEDED, "c1", "loans")
+        assert event.details["worker"] == "w1"
+        assert event.details["deployment"] == "production"
+        assert event.details["model"] == {"label": "label-d1", "digest": "d1"}
+        assert event.details["backend"] == "echo"
+
+
+async def test_another_model_takes_over_and_the_old_one_is_unloaded() -> None:
+    async with scene(EchoEngine(), deployment("d1")) as here:
+        await here.after(deployment("d2", command="c2", previous="d1"))
+        assert here.serves() == "d2"
+        assert here.events()[1] == (EventType.SUCCEEDED, "c2")
+    assert list(here.engine.models) == ["d2"]
+
+
+async def test_a_model_that_does_not_load_is_refused_and_the_old_one_serves_on() -> None:
+    async with scene(EchoEngine(missing=["bad"]), deployment("d1")) as here:
+        await here.after(deployment("bad", command="c2", previous="d1"))
+        assert here.serves() == "d1"
+        assert here.events()[1] == (EventType.FAILED, "c2")
+        assert here.said[1].details["problems"] == ["bad is not in the store"]
+        await here.after(deployment("d3", command="c3", previous="bad"))
+        assert here.serves() == "d3"
+
+
+async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -> None:
+    async with scene(EchoEngine(missing=["bad"]), deployment("bad", previous="d1")) as here:
+        assert here.serves() == "d1"
+
+
+async def test_a_deployment_without_any_loadable_model_is_refused() -> None:
+    async with scene(EchoEngine(missing=["bad", "worse"]), deployment("bad", previous="worse")) as here:
+        found = here.loader.table().deployments[KEY]
+        assert found == Refused(("bad is not in the store", "worse is not in the store"))
+
+
+async def test_each_record_is_dealt_with_once() -> None:
+    async with scene(EchoEngine(), deployment("d1")) as here:
+        here.follower.put(project(description="other"))
+        await here.loader.settle({KEY})
+        assert len(here.said) == 1
+
+
+async def test_projects_and_routes_change_at_once() -> None:
+    async with scene(EchoEngine(), deployment("d1")) as here:
+        here.follower.put(RouteRecord(project="loans", name="x", rule=Rule()), project(multilingual=True))
+        table = here.loader.table()
+        assert [route.topic for route in table.routes["loans"]] == ["n.routes.x"]
+        served = table.deployments[KEY]
+        assert isinstance(served, Served)
+        assert served.multilingual
+        here.follower.change({"deployment/loans/production": None})
+        assert here.loader.table().deployments == {}
+
+
+async def test_settling_reads_the_registry_to_its_end_and_waits_for_the_model() -> None:
+    async with scene(EchoEngine()) as here:
+        here.follower.unread = [deployment("d1")]
+        await asyncio.wait_for(here.loader.settle({KEY}), 5)
+        assert here.serves() == "d1"
+
+
+async def test_settling_what_does_not_exist_returns_at_once() -> None:
+    async with scene(EchoEngine()) as here:
+        await asyncio.wait_for(here.loader.settle({("no", "thing")}), 5)
+
+
+class Away(EchoEngine):
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def load(self, digest: str) -> EchoModel:
+        if self.times:
+            self.times -= 1
+            raise Unavailable("the store does not answer")
+        return super().load(digest)
+
+
+async def test_a_store_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    monkeypatch.setattr(loader, "RETRY_S", 0.0)
+    async with scene(Away(3), deployment("d1")) as here:
+        await asyncio.wait_for(here.loader.settle({KEY}), 5)
+        assert here.serves() == "d1"
+        assert here.events() == [(EventType.SUCCEEDED, "c1")]
+
+
+async def test_documents_do_not_wait_forever_for_a_first_model(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    monkeypatch.setattr(loader, "HOLD_S", 0.01)
+    async with scene(Away(9), deployment("d1")) as here:
+        await asyncio.wait_for(here.loader.settle({KEY}), 5)
+        found = here.loader.table().deployments[KEY]
+        assert isinstance(found, Refused)
+        assert "not loaded after" in found.problems[0]

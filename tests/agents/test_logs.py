@@ -1,0 +1,75 @@
+"""Logs."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from agents.logs import JsonLines, RateLimit, Text, setup_logs
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "faust", "mode", "kafka")}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def record(message: str = "broker %s away", *args: object, name: str = "aiokafka.conn") -> logging.LogRecord:
+    return logging.LogRecord(name, logging.WARNING, __file__, 1, message, args or ("b",), None)
+
+
+def test_a_client_that_repeats_itself_is_heard_every_five_seconds() -> None:
+    now = [0.0]
+    limit = RateLimit(clock=lambda: now[0])
+    assert limit.filter(record())
+    assert [limit.filter(record("broker %s away", n)) for n in range(50)] == [False] * 50
+    assert limit.filter(record("something else"))
+    now[0] = 5.0
+    late = record()
+    assert limit.filter(late)
+    assert late.getMessage() == "broker b away (50 more like this were left out)"
+
+
+def test_our_own_lines_are_never_left_out() -> None:
+    limit = RateLimit(clock=lambda: 0.0)
+    assert all(limit.filter(record(name="agents.worker")) for _ in range(10))
+
+
+def test_json_lines_carry_the_extras() -> None:
+    one = record()
+    one.action = "retry"
+    line = orjson.loads(JsonLines().format(one))
+    assert line["message"] == "broker b away"
+    assert (line["level"], line["logger"], line["action"]) == ("warning", "aiokafka.conn", "retry")
+    assert line["at"].endswith("Z")
+    assert set(line) == {"at", "level", "logger", "message", "action"}
+
+
+def test_text_is_short() -> None:
+    line = Text().format(record(name="agents.loader"))
+    assert "loader: broker b away" in line
+    assert "agents" not in line
+
+
+def test_elsewhere_than_on_a_terminal_logs_are_json() -> None:
+    out = io.StringIO()
+    setup_logs("INFO", "auto", out)
+    logging.getLogger("agents.x").info("hello")
+    assert orjson.loads(out.getvalue())["message"] == "hello"
+
+
+def test_clients_never_write_the_keys_and_values_they_send() -> None:
+    out = io.StringIO()
+    setup_logs("DEBUG", "text", out)
+    logging.getLogger("aiokafka.producer.producer").debug("Sending (key=%s value=%s)", b"k", b"secret")
+    logging.getLogger("agents.x").debug("ours")
+    assert "secret" not in out.getvalue()
+    assert "ours" in out.getvalue()
