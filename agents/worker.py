@@ -126,7 +126,8 @@ class _Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set."""
         app = create_app(self._settings, role="worker")
-        Controller(self._settings, self._follower, self._store).register(app)
+        controller = Controller(self._settings, self._follower, self._store)
+        controller.register(app)
         self._hot_loop = HotLoopThread(
             self._settings,
             engine=self._engine,
@@ -139,7 +140,7 @@ class _Worker:
         logger.info("ready to serve", extra={"action": "start"})
         # Faust takes a moment to stop; the hot loop need not wait for it.
         early = asyncio.create_task(_stop_when(stop, self._hot_loop))
-        await run_app(app, [self._hot_loop], stop)
+        await run_app(app, [controller, self._hot_loop], stop)
         await early
 
     async def _started(self, part: Service) -> None:

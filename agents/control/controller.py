@@ -90,22 +90,22 @@ class Controller:
         topic = app.topic(self._settings.topics.control, key_serializer="raw", value_serializer="raw", acks=False)
 
         async def controller(stream: Any) -> None:
-            try:
-                async for event in stream.noack().events():
-                    message = event.message
-                    await self.handle(
-                        message.value,
-                        partition=TopicPartition(message.topic, message.partition),
-                        offset=message.offset,
-                        ours=partial(_is_current, app, message.generation_id),
-                    )
-            finally:
-                await self.stop()
+            async for event in stream.noack().events():
+                message = event.message
+                await self.handle(
+                    message.value,
+                    partition=TopicPartition(message.topic, message.partition),
+                    offset=message.offset,
+                    ours=partial(_is_current, app, message.generation_id),
+                )
 
         app.agent(topic, name=f"{self._settings.group}.controller")(controller)
 
+    async def start(self) -> None:
+        """Return at once: the first command connects."""
+
     async def stop(self) -> None:
-        """Let go of the producers. The agent does so itself when Faust stops it."""
+        """Let go of the producers, after Faust was stopped."""
         await self._writer.stop()
         producer, self._jobs = self._jobs, None
         if producer:
