@@ -84,6 +84,10 @@ class HotLoopThread:
         tables: Where the serving table comes from; called from this thread.
         metrics: What is measured.
         failed: Told, from this thread, what ended the loop when nobody asked it to end.
+
+    Attributes:
+        status: Signs of life.
+        ended: Set when the thread has nothing left to do.
     """
 
     def __init__(
@@ -105,7 +109,7 @@ class HotLoopThread:
         self._failed = failed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self._ended = threading.Event()
+        self.ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hot-loop", daemon=True)
 
     async def start(self) -> None:
@@ -114,11 +118,11 @@ class HotLoopThread:
 
     async def stop(self) -> None:
         """Let the loop finish its window, and return when it has ended or takes too long."""
-        if self._loop is None or self._ended.is_set():
+        if self._loop is None or self.ended.is_set():
             return
         with contextlib.suppress(RuntimeError):  # it has just ended
             self._loop.call_soon_threadsafe(self._stop.set)
-        if not await asyncio.to_thread(self._ended.wait, _JOIN_S):
+        if not await asyncio.to_thread(self.ended.wait, _JOIN_S):
             logger.warning("the hot loop did not end in %.0f s", _JOIN_S, extra={"action": "stop"})
 
     def _run(self) -> None:
@@ -129,7 +133,7 @@ class HotLoopThread:
         except BaseException as error:
             self._failed(error)
         finally:
-            self._ended.set()
+            self.ended.set()
 
     async def _main(self) -> None:
         settings = self._settings
