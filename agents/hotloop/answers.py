@@ -31,12 +31,18 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+    n_bytes: int
+    """What a batch of this one message takes at most."""
 
 
-def message_size(message: Outgoing) -> int:
-    """Return an upper bound of what a batch of this one message takes, in bytes."""
-    n_headers = sum(len(name) + len(value or b"") + _HEADER_OVERHEAD for name, value in message.headers)
-    return len(message.value or b"") + len(message.key or b"") + n_headers + _OVERHEAD
+def outgoing(
+    topic: str, partition: int, *, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+) -> Outgoing:
+    """Return the message with its size."""
+    n_bytes = len(value or b"") + len(key or b"") + _OVERHEAD
+    for name, content in headers:
+        n_bytes += len(name) + len(content or b"") + _HEADER_OVERHEAD
+    return Outgoing(topic, partition, key, value, headers, n_bytes)
 
 
 class Asked(NamedTuple):
@@ -135,8 +141,8 @@ class Answering:
         document = self._document(record, event, one, at)
         value = self._codec.encode(document)
         headers = _headers(record, answerers.served)
-        topics = [self._lane.output, *routed_topics(routes, document["results"])]
-        messages = [Outgoing(topic, record.partition, record.key, value, headers) for topic in topics]
+        output = outgoing(self._lane.output, record.partition, key=record.key, value=value, headers=headers)
+        messages = [output, *(output._replace(topic=topic) for topic in routed_topics(routes, document["results"]))]
         self._check_size(messages)
         return messages
 
@@ -151,10 +157,9 @@ class Answering:
         return self._enricher(event, source, answerers=one.answerers, predictions=one.answer, at=at)
 
     def _check_size(self, messages: Sequence[Outgoing]) -> None:
-        size = message_size(messages[0])
-        for message in messages:
-            if size > (limit := self._limit(message.topic)):
-                raise EncodeError(f"the enriched document takes {size} bytes, {message.topic} expects at most {limit}")
+        for topic, *_, size in messages:
+            if size > (limit := self._limit(topic)):
+                raise EncodeError(f"the enriched document takes {size} bytes, {topic} expects at most {limit}")
 
     def _dead_letter(self, record: Record, error: EventError) -> Outgoing:
         headers = dead_letter_headers(
@@ -165,7 +170,7 @@ class Answering:
             timestamp_ms=record.timestamp,
             error=error,
         )
-        return Outgoing(self._dead_letters, record.partition, record.key, record.value, headers)
+        return outgoing(self._dead_letters, record.partition, key=record.key, value=record.value, headers=headers)
 
     def _note_switches(self, one: Asked, outcome: Outcome) -> None:
         for served in one.answerers.served:
@@ -189,9 +194,8 @@ class Answering:
                 "to": served.digest,
             },
         )
-        return Outgoing(
-            self._control_events, record.partition, served.project.encode(), encode_object(event.payload()), []
-        )
+        key, value = served.project.encode(), encode_object(event.payload())
+        return outgoing(self._control_events, record.partition, key=key, value=value, headers=[])
 
 
 def _nobody(record: Record, answerers: Answerers) -> EventError:

@@ -18,7 +18,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from agents.hotloop.answers import Outgoing, message_size
+from agents.hotloop.answers import Outgoing
 from schemas.errors import Fenced
 
 logger = logging.getLogger(__name__)
@@ -120,13 +120,13 @@ class Batch:
     n_bytes: int = 0
     largest: int = 0
 
-    def add(self, message: Outgoing, size: int) -> None:
+    def add(self, message: Outgoing) -> None:
         """Append a message."""
         added = self.builder.append(timestamp=None, key=message.key, value=message.value, headers=message.headers)
         if added is None:
-            raise AssertionError(f"a batch of {self.n_bytes} bytes did not take a message of {size} bytes")
-        self.n_bytes += size
-        self.largest = max(self.largest, size)
+            raise AssertionError(f"a batch of {self.n_bytes} bytes did not take a message of {message.n_bytes} bytes")
+        self.n_bytes += message.n_bytes
+        self.largest = max(self.largest, message.n_bytes)
 
 
 async def commit(
@@ -187,11 +187,10 @@ def pack(
     packed: dict[tuple[str, int], list[Batch]] = {}
     for message in messages:
         topic, partition = message.topic, message.partition % counts[message.topic]
-        size = message_size(message)
         batches = packed.setdefault((topic, partition), [])
-        if not batches or batches[-1].n_bytes + size > min(BATCH_BYTES, limit(topic)):
+        if not batches or batches[-1].n_bytes + message.n_bytes > min(BATCH_BYTES, limit(topic)):
             batches.append(Batch(topic, partition, new()))
-        batches[-1].add(message, size)
+        batches[-1].add(message)
     return list(packed.values())
 
 

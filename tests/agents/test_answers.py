@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from agents.enrich import Enricher, timestamp
-from agents.hotloop.answers import Answering, Asked, Outcome, message_size
+from agents.hotloop.answers import Answering, Asked, Outcome
 from agents.hotloop.decode import Item
 from agents.inference import Answer
 from agents.lanes import Lane
@@ -174,7 +174,7 @@ def test_an_events_size_is_never_underestimated() -> None:
         2, 0, is_transactional=1, producer_id=1, producer_epoch=1, base_sequence=0, batch_size=10_000
     )
     builder.append(0, None, message.key, message.value, message.headers)
-    assert len(builder.build()) <= message_size(message)
+    assert len(builder.build()) <= message.n_bytes
 
 
 def test_timestamps() -> None:

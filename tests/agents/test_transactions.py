@@ -4,7 +4,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RequestTimedOutError
 
-from agents.hotloop.answers import Outgoing
+from agents.hotloop.answers import Outgoing, outgoing
 from agents.hotloop.dead_letter_limit import DeadLetterLimit
 from agents.hotloop.limits import Limits
 from agents.hotloop.transactions import TooLarge, Turns, commit, pack
@@ -15,7 +15,7 @@ TP = TopicPartition("n.documents", 2)
 
 
 def message(topic: str = "out", partition: int = 2, size: int = 10) -> Outgoing:
-    return Outgoing(topic, partition, b"k", b"x" * size, [])
+    return outgoing(topic, partition, key=b"k", value=b"x" * size, headers=[])
 
 
 async def run(producer: FakeProducer, *messages: Outgoing) -> None:
