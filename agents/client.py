@@ -5,10 +5,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import RecordMetadata
 from pydantic import ValidationError
 
@@ -177,22 +178,21 @@ class Client:
                     if record.offset < ends[TopicPartition(record.topic, record.partition)]:
                         yield record
 
-    async def require_topics(self, topics: Iterable[str]) -> dict[str, set[int]]:
-        """Return the partitions of each topic.
+    async def require_topics(self, topics: Iterable[str]) -> dict[str, list[int]]:
+        """Return the partitions of each of ``topics``.
 
         Raises:
             InvalidInput: With every topic that does not exist.
         """
-        consumer = AIOKafkaConsumer(**client_options(self.settings))
-        await consumer.start()
+        admin = AIOKafkaAdminClient(**client_options(self.settings))
+        await admin.start()
         try:
-            existing = await consumer.topics()
-            missing = [topic for topic in topics if topic not in existing]
-            if missing:
-                raise InvalidInput([_no_topic(topic, self.settings.namespace) for topic in missing])
-            return {topic: set(consumer.partitions_for_topic(topic) or ()) for topic in existing}
+            described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
         finally:
-            await consumer.stop()
+            await admin.close()
+        if missing := sorted(each["topic"] for each in described if each["error_code"]):
+            raise InvalidInput([_no_topic(topic, self.settings.namespace) for topic in missing])
+        return {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
 
     @contextlib.asynccontextmanager
     async def _reader(self, topics: Iterable[str], *, from_beginning: bool) -> AsyncIterator[AIOKafkaConsumer]:
@@ -206,7 +206,7 @@ class Client:
         )
         await consumer.start()
         try:
-            consumer.assign([TopicPartition(name, number) for name in names for number in sorted(partitions[name])])
+            consumer.assign([TopicPartition(name, number) for name in names for number in partitions[name]])
             await (consumer.seek_to_beginning() if from_beginning else _seek_to_end(consumer))
             yield consumer
         finally:

@@ -170,7 +170,7 @@ class _Sender:
         producer: AIOKafkaProducer,
         letters: list[Letter],
         replayed: dict[int, Replayed],
-        partitions: Mapping[str, set[int]],
+        partitions: Mapping[str, list[int]],
     ) -> None:
         self._topic = settings.topics.dead_letters
         self._group = replay_group(settings)

@@ -77,13 +77,15 @@ def exit_codes() -> Iterator[None]:
     """
     try:
         yield
+    except SystemExit:
+        raise
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         _forget_stdout()
         raise SystemExit(BROKEN_PIPE) from None
-    except Exception as error:
+    except BaseException as error:  # also a cancellation that comes out of a library
         if os.environ.get("LEXSTREAM_LOG_LEVEL") == "DEBUG":
             raise
         if type(error).__name__ != "NoArgsIsHelpError":
@@ -91,7 +93,7 @@ def exit_codes() -> Iterator[None]:
         raise SystemExit(getattr(error, "exit_code", 1)) from None
 
 
-def _unexpected(error: Exception) -> list[str]:
+def _unexpected(error: BaseException) -> list[str]:
     return [f"{type(error).__name__}: {one_line(str(error))} (unexpected; LEXSTREAM_LOG_LEVEL=DEBUG shows where)"]
 
 
