@@ -1,0 +1,114 @@
+"""Every backend against FP32 torch, on tiny random encoders; ``test_agreement`` has the real one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.encoder import Encoder, find_encoder, module_from, weights_of
+from models.engine.backend import BACKENDS, ONNX_BACKENDS, Backend
+from models.engine.export import export_graphs
+from models.engine.onnx_backend import OnnxBackend
+from models.engine.torch_backend import TorchBackend
+from schemas.errors import ArtefactCorrupt, TrainingError
+from tests.models.artefacts import tiny_config, tiny_graphs, tiny_weights
+
+# The root mean square of the difference, relative to that of FP32 torch.
+TOLERANCE = {"torch-fp32": 1e-6, "onnx-fp32": 1e-5, "torch-bf16": 0.03, "onnx-int8": 0.25}
+
+
+def backend(name: str, folder: Path, *, config: bytes, weights: bytes, graphs: dict[str, bytes]) -> Backend:
+    path = folder / name
+    if name in ONNX_BACKENDS:
+        path.write_bytes(graphs[name])
+        return OnnxBackend(path, name=name, threads=1)
+    path.write_bytes(weights)
+    return TorchBackend(config, path, name=name, threads=1)
+
+
+def difference(one: Backend, other: Backend, ids: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> float:
+    mask = np.ones_like(ids)
+    mask[0, ids.shape[1] // 2 :] = 0
+    seen = mask > 0
+    expected, got = other.encode(ids, mask)[seen], one.encode(ids, mask)[seen]
+    return float(np.sqrt(((got - expected) ** 2).sum() / (expected**2).sum()))
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_hidden_states_are_those_of_torch(name: str, tmp_path: Path) -> None:
+    parts = {"config": tiny_config(), "weights": tiny_weights(), "graphs": tiny_graphs()}
+    ids = np.random.default_rng(0).integers(1000, 20000, (3, 24)).astype(np.int32)
+    (tmp_path / "one").mkdir()
+    reference = backend("torch-fp32", tmp_path / "one", **parts)  # type: ignore[arg-type]
+    got = backend(name, tmp_path, **parts)  # type: ignore[arg-type]
+    assert difference(got, reference, ids) < TOLERANCE[name]
+    assert got.encode(ids, np.ones_like(ids)).dtype == np.float32
+    assert (got.name, got.nbytes > 0) == (name, True)
+
+
+def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    facts = {
+        "vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+        "max_position_embeddings": 66, "pad_token_id": 1, "type_vocab_size": 1,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    module = AutoModel.from_config(AutoConfig.for_model("roberta", **facts))  # type: ignore[no-untyped-call]
+    module.pooler = None
+    config = json.dumps(facts | {"model_type": "roberta"}).encode()
+    weights = weights_of(module)
+    graphs = export_graphs(config, weights)
+    ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
+    ids[0, 15:] = 1
+    (tmp_path / "one").mkdir()
+    reference = backend("torch-fp32", tmp_path / "one", config=config, weights=weights, graphs=graphs)
+    for name in ONNX_BACKENDS:
+        got = backend(name, tmp_path, config=config, weights=weights, graphs=graphs)
+        assert difference(got, reference, ids) < TOLERANCE[name]
+
+
+def test_weights_survive_the_way_into_the_store_and_back() -> None:
+    from safetensors.torch import load
+
+    module = module_from(tiny_config(), load(tiny_weights()), attention="eager")
+    assert weights_of(module) == weights_of(module_from(tiny_config(), load(weights_of(module)), attention="sdpa"))
+
+
+def test_a_graph_or_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"no graph")
+    with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
+        OnnxBackend(tmp_path / "x", name="onnx-int8", threads=1)
+    with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
+        TorchBackend(tiny_config(), tmp_path / "x", name="torch-fp32", threads=1)
+
+
+def test_weights_of_another_configuration_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(tiny_weights())
+    with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
+        TorchBackend(tiny_config(hidden_size=64), tmp_path / "w", name="torch-fp32", threads=1)
+
+
+def test_the_default_encoder_is_found_without_torch() -> None:
+    script = (
+        "import sys, models.encoder as e; e.find_encoder(); assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    encoder = find_encoder()
+    assert isinstance(encoder, Encoder)
+    assert (encoder.hidden_size, encoder.max_tokens, encoder.licence) == (384, 512, "Apache-2.0")
+
+
+def test_an_encoder_in_a_folder_is_described(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"without model.safetensors, config.json, tokenizer.json"):
+        find_encoder(str(tmp_path))
+    (tmp_path / "config.json").write_bytes(
+        tiny_config(model_type="roberta", max_position_embeddings=514, pad_token_id=1)
+    )
+    (tmp_path / "model.safetensors").write_bytes(tiny_weights())
+    (tmp_path / "tokenizer.json").write_bytes(find_encoder().tokenizer.read_bytes())
+    assert find_encoder(str(tmp_path)).max_tokens == 512

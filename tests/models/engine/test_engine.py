@@ -1,0 +1,344 @@
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.engine.backend import Backend, Floats, Ints
+from models.engine.engine import Engine, LoadedModel, Prediction, Request
+from models.heads import Head, save_head
+from models.manifest import Manifest
+from models.store import Store
+from schemas.errors import ArtefactError, ArtefactNotFound, ModelError, SelfTestFailed
+from schemas.names import Kind
+from tests.models.artefacts import CATEGORIES, TINY, WIDTH, make_manifest
+from tests.models.test_tokenization import TRICKY
+
+LOAN = "On 5 May 2021 Mr. John Smith of New Hampton took a loan of $12,000.50 from Contoso. "
+TEXTS = [LOAN, "", "Short.", LOAN * 7, " \r\n", "Ünïcode 👩\u200d👩 東京 cafe\u0301", "one two three " * 40]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(f"file://{tmp_path_factory.mktemp('store')}")
+
+
+@pytest.fixture(scope="module")
+def digests(store: Store) -> list[str]:
+    return [store.save_manifest(make_manifest(store, kind)) for kind in Kind]
+
+
+@pytest.fixture(scope="module")
+def engine(store: Store) -> Engine:
+    return Engine(store, threads=1)
+
+
+@pytest.fixture(scope="module")
+def models(engine: Engine, digests: list[str]) -> tuple[LoadedModel, ...]:
+    return tuple(engine.load(digest) for digest in digests)
+
+
+def requests_for(texts: Sequence[str], models: tuple[LoadedModel, ...]) -> list[Request]:
+    return [Request(text, models) for text in texts]
+
+
+def answered(engine: Engine, texts: Sequence[str], models: tuple[LoadedModel, ...]) -> list[list[Prediction]]:
+    results = engine.predict(requests_for(texts, models))
+    assert not any(isinstance(result, ModelError) for result in results)
+    return [result for result in results if not isinstance(result, ModelError)]
+
+
+class Wrapped:
+    """A backend that does something else on the way, and counts."""
+
+    def __init__(self, inner: Backend, before: Callable[[Ints, Ints], None]) -> None:
+        self._inner, self._before = inner, before
+        self.name, self.nbytes = inner.name, inner.nbytes
+        self.shapes: list[tuple[int, ...]] = []
+
+    def encode(self, ids: Ints, mask: Ints) -> Floats:
+        self.shapes.append(ids.shape)
+        self._before(ids, mask)
+        return self._inner.encode(ids, mask)
+
+
+def nothing(_ids: Ints, _mask: Ints) -> None:
+    pass
+
+
+def with_backend(models: tuple[LoadedModel, ...], backend: Backend) -> tuple[LoadedModel, ...]:
+    return tuple(replace(model, backend=backend) for model in models)
+
+
+def test_results_stand_in_the_order_of_the_requests(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    forwards, backwards = answered(engine, TEXTS, models), answered(engine, TEXTS[::-1], models)
+    assert forwards == backwards[::-1]
+    assert [sorted(prediction) for prediction in forwards[0]] == [["entities"], ["classes"], ["classes"]]
+    assert forwards[0] != forwards[5]
+
+
+def places(result: Prediction) -> list[tuple[str, int, int]]:
+    return [(entity["category"], entity["offset"], entity["length"]) for entity in result["entities"]]
+
+
+def test_a_window_of_many_is_as_many_windows_of_one(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    together = answered(engine, TEXTS, models)
+    alone = [answered(engine, [text], models)[0] for text in TEXTS]
+    for many, one in zip(together, alone, strict=True):
+        assert places(many[0]) == places(one[0])
+        confidences = [[e["confidenceScore"] for e in result[0]["entities"]] for result in (many, one)]
+        assert confidences[0] == pytest.approx(confidences[1], abs=2e-4)
+        assert many[1]["classes"][0]["category"] == one[1]["classes"][0]["category"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(TRICKY, min_size=1, max_size=4))
+def test_every_entity_equals_its_slice(engine: Engine, models: tuple[LoadedModel, ...], texts: list[str]) -> None:
+    for text, result in zip(texts, answered(engine, texts, models), strict=True):
+        for entity in result[0]["entities"]:
+            assert text[entity["offset"] : entity["offset"] + entity["length"]] == entity["text"]
+        for score in result[1]["classes"] + result[2]["classes"]:
+            assert 0 <= score["confidenceScore"] <= 1
+
+
+def test_a_text_that_tokenises_to_nothing_has_no_entities(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    ((entities, single, _),) = answered(engine, ["\u200d"], models)
+    assert entities == {"entities": []}
+    assert len(single["classes"]) == 1
+
+
+class WordByWord:
+    """An encoder that sees each token alone, so that segments cannot change what it says."""
+
+    name = "synthetic"
+    nbytes = 0
+    _table = np.random.default_rng(7).normal(size=(TINY["vocab_size"], WIDTH)).astype(np.float32)
+
+    def encode(self, ids: Ints, _mask: Ints) -> Floats:
+        result: Floats = self._table[ids]
+        return result
+
+
+def test_a_long_document_gives_the_spans_of_the_unsegmented_truth(
+    store: Store, engine: Engine, models: tuple[LoadedModel, ...]
+) -> None:
+    text = "".join(LOAN.replace("Smith", name) for name in ("Smith", "Jones", "Li", "Okonkwo-Bär")) * 40
+    cut = with_backend(models, WordByWord())
+    facts = models[0].manifest
+    long = facts.encoder.model_copy(update={"max_tokens": 1 << 20})
+    whole = facts.decoding.model_copy(update={"max_tokens": 1 << 20})
+    uncut = tuple(
+        replace(model, manifest=model.manifest.model_copy(update={"encoder": long, "decoding": whole})) for model in cut
+    )
+    (segmented,), (unsegmented,) = answered(engine, [text], cut), answered(engine, [text], uncut)
+    assert segmented[0] == unsegmented[0]
+    assert len(segmented[0]["entities"]) > 400
+    assert segmented[1]["classes"][0]["category"] == unsegmented[1]["classes"][0]["category"]
+    confidences = [result[1]["classes"][0]["confidenceScore"] for result in (segmented, unsegmented)]
+    assert confidences[0] == pytest.approx(confidences[1], abs=2e-4)
+
+
+def test_spans_from_overlapping_segments_come_out_once(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    ((entities, *_),) = answered(engine, [LOAN * 30], models)
+    found = Counter((entity["offset"], entity["length"]) for entity in entities["entities"])
+    assert found
+    assert max(found.values()) == 1
+    ends = [(entity["offset"], entity["offset"] + entity["length"]) for entity in entities["entities"]]
+    assert all(left[1] <= right[0] for left, right in pairwise(ends))
+
+
+POISON = "zebra"
+
+
+def test_a_poisonous_document_is_isolated(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    poison = int(models[0].tokenizer.encode([POISON])[0].ids[0])
+
+    def raise_on_poison(ids: Ints, _mask: Ints) -> None:
+        if (ids == poison).any():
+            raise RuntimeError("secret words of the document")
+
+    texts = [*TEXTS, f"a {POISON} here", *TEXTS, LOAN * 5 + POISON]
+    results = engine.predict(requests_for(texts, with_backend(models, Wrapped(models[0].backend, raise_on_poison))))
+    failed = [at for at, result in enumerate(results) if isinstance(result, ModelError)]
+    assert failed == [len(TEXTS), len(texts) - 1]
+    assert "secret" not in str(results[failed[0]])
+    healthy = [result for result in results if not isinstance(result, ModelError)]
+    expected = answered(engine, [*TEXTS, *TEXTS], models)
+    assert [places(result[0]) for result in healthy] == [places(result[0]) for result in expected]
+
+
+def test_hidden_states_that_are_no_numbers_fail_that_document_alone(
+    engine: Engine, models: tuple[LoadedModel, ...]
+) -> None:
+    class Broken(Wrapped):
+        def encode(self, ids: Ints, mask: Ints) -> Floats:
+            hidden = super().encode(ids, mask).copy()
+            hidden[(ids == models[0].tokenizer.encode([POISON])[0].ids[0]).any(axis=1)] = np.nan
+            return hidden
+
+    results = engine.predict(requests_for([LOAN, POISON], with_backend(models, Broken(models[0].backend, nothing))))
+    assert not isinstance(results[0], ModelError)
+    assert isinstance(results[1], ModelError)
+    assert "not finite" in str(results[1])
+
+
+def test_out_of_memory_halves_the_micro_batch(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    def small_only(ids: Ints, _mask: Ints) -> None:
+        if len(ids) > 2:
+            raise MemoryError
+
+    texts = [f"Loan number {number} for Smith" for number in range(9)]
+    backend = Wrapped(models[0].backend, small_only)
+    results = answered(engine, texts, with_backend(models, backend))
+    assert [places(result[0]) for result in results] == [places(r[0]) for r in answered(engine, texts, models)]
+    assert [shape[0] for shape in backend.shapes] == [9, 4, 2, 2, 5, 2, 3, 1, 2]
+
+
+def test_a_document_that_never_fits_the_memory_is_refused(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    def never(_ids: Ints, _mask: Ints) -> None:
+        raise MemoryError
+
+    results = engine.predict(requests_for(["a", "b"], with_backend(models, Wrapped(models[0].backend, never))))
+    assert [type(result) for result in results] == [ModelError, ModelError]
+
+
+def test_models_of_one_encoder_share_its_backend_and_its_forward_pass(
+    engine: Engine, models: tuple[LoadedModel, ...]
+) -> None:
+    assert len({id(model.backend) for model in models}) == 1
+    assert len({id(model.tokenizer) for model in models}) == 1
+    shared, alone = Wrapped(models[0].backend, nothing), Wrapped(models[0].backend, nothing)
+    answered(engine, TEXTS, with_backend(models, shared))
+    answered(engine, TEXTS, with_backend(models[:1], alone))
+    assert shared.shapes == alone.shapes
+
+
+def test_a_text_that_comes_twice_is_read_once(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    backend = Wrapped(models[0].backend, nothing)
+    results = answered(engine, [LOAN, LOAN], with_backend(models, backend))
+    assert results[0] == results[1]
+    assert [shape[0] for shape in backend.shapes] == [1]
+
+
+def test_requests_may_ask_different_models(engine: Engine, models: tuple[LoadedModel, ...]) -> None:
+    entities, single, _ = models
+    results = engine.predict([Request(LOAN, (single,)), Request(LOAN, (entities, single)), Request(LOAN, ())])
+    assert [len(result) for result in results if not isinstance(result, ModelError)] == [1, 2, 0]
+    assert engine.predict([]) == []
+
+
+def test_stages_are_observed(store: Store, digests: list[str]) -> None:
+    seconds: dict[str, float] = {}
+
+    def observe(stage: str, spent: float) -> None:
+        seconds[stage] = seconds.get(stage, 0.0) + spent
+
+    engine = Engine(store, threads=1, observe=observe)
+    model = engine.load(digests[0])
+    assert seconds == {}
+    answered(engine, [LOAN], (model,))
+    assert set(seconds) == {"tokenise", "segment", "forward", "head", "decode"}
+    assert all(spent >= 0 for spent in seconds.values())
+
+
+def test_memory_counts_what_is_shared_once_and_goes_with_the_last_model(store: Store, digests: list[str]) -> None:
+    engine = Engine(store, threads=1)
+    assert engine.loaded_bytes() == 0
+    first = engine.load(digests[0])
+    assert engine.loaded_bytes() == first.nbytes
+    second = engine.load(digests[1])
+    assert engine.load(digests[1]) is second
+    assert engine.loaded_bytes() == first.nbytes + second.own_nbytes
+    engine.unload(digests[0])
+    assert engine.loaded_bytes() == second.nbytes
+    engine.unload(digests[1])
+    engine.unload(digests[1])
+    assert engine.loaded_bytes() == 0
+    assert answered(engine, [LOAN], (second,))[0][0]["classes"]
+
+
+def test_models_of_different_encoders_do_not_share(
+    engine: Engine, models: tuple[LoadedModel, ...], store: Store
+) -> None:
+    other = engine.load_draft(make_manifest(store, encoder_seed=5))
+    assert other.backend is not models[0].backend
+    assert other.tokenizer is models[0].tokenizer
+    together = answered(engine, TEXTS, (models[0], other))
+    assert [result[0] for result in together] == [r[0] for r in answered(engine, TEXTS, models[:1])]
+    assert [result[1] for result in together] == [r[0] for r in answered(engine, TEXTS, (other,))]
+
+
+def test_saved_and_loaded_again_it_says_the_same(store: Store, digests: list[str]) -> None:
+    results = []
+    for _ in range(2):
+        engine = Engine(store, threads=1)
+        results.append(answered(engine, TEXTS, tuple(engine.load(digest) for digest in digests)))
+    assert results[0] == results[1]
+
+
+def with_self_test(engine: Engine, manifest: Manifest) -> Manifest:
+    ((prediction,),) = answered(engine, [LOAN], (engine.load_draft(manifest),))
+    return manifest.model_validate(manifest.payload() | {"selfTest": [{"text": LOAN, **prediction}]})
+
+
+def sure_of_something_else(manifest: Manifest, engine: Engine) -> Head:
+    """A head that is sure of another category than the model, whatever it reads."""
+    ((said,),) = answered(engine, [LOAN], (engine.load_draft(manifest),))
+    head = engine.load_draft(manifest).head
+    wanted = -1 if manifest.kind is Kind.ENTITIES else CATEGORIES.index(said["classes"][0]["category"]) - 1
+    bias = np.full(len(head.bias), -20, dtype=np.float32)
+    bias[wanted] = 20
+    return replace(head, weight=np.zeros_like(head.weight), bias=bias)
+
+
+def test_a_model_that_says_something_else_than_when_it_was_made_is_refused(engine: Engine, store: Store) -> None:
+    for kind in (Kind.ENTITIES, Kind.SINGLE_LABEL):
+        manifest = with_self_test(engine, make_manifest(store, kind))
+        engine.load(store.save_manifest(manifest))
+        head = store.put(save_head(sure_of_something_else(manifest, engine)))
+        changed = manifest.model_copy(update={"head": head})
+        with pytest.raises(SelfTestFailed, match="expected what it said when it was made"):
+            engine.load(store.save_manifest(changed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"backend": "abacus"}, "expected one of torch-fp32"),
+        ({"graphs": {}}, "got backend 'onnx-fp32'"),
+        ({"decoding": {"maxTokens": 300}}, "expected at most 128"),
+        ({"categories": ["Only"]}, "got a head of shapes"),
+    ],
+)
+def test_an_artefact_that_does_not_fit_is_refused(
+    engine: Engine, store: Store, changes: dict[str, Any], reason: str
+) -> None:
+    before = engine.loaded_bytes()
+    with pytest.raises(ArtefactError, match=reason):
+        engine.load_draft(make_manifest(store, **changes))
+    assert engine.loaded_bytes() == before
+
+
+def test_an_absent_model_is_not_found(engine: Engine) -> None:
+    with pytest.raises(ArtefactNotFound):
+        engine.load(f"sha256:{'0' * 64}")
+
+
+def test_a_damaged_blob_keeps_a_model_from_loading(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    manifest = make_manifest(store)
+    digest = store.save_manifest(manifest)
+    for blob in (manifest.head, manifest.graphs["onnx-fp32"], manifest.encoder.files["tokenizer.json"]):
+        path = tmp_path / "blobs/sha256" / blob.removeprefix("sha256:")
+        data = path.read_bytes()
+        path.write_bytes(data[:-1])
+        with pytest.raises(ArtefactError, match="expected sha256:"):
+            Engine(store, threads=1).load(digest)
+        path.write_bytes(data)
+    assert Engine(store, threads=1).load(digest).digest == digest

@@ -1,0 +1,31 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.engine.microbatch import pack, padded, stack
+
+
+@given(st.lists(st.integers(1, 256), max_size=80), st.integers(64, 2048))
+def test_each_segment_is_packed_once_and_the_budget_holds(lengths: list[int], budget: int) -> None:
+    batches = pack(lengths, max_padded_tokens=budget)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        width = max(padded(lengths[index]) for index in batch)
+        assert len(batch) == 1 or len(batch) * width <= budget
+
+
+def test_segments_alike_in_length_share_a_micro_batch() -> None:
+    assert pack([10, 200, 12, 190], max_padded_tokens=400) == [[1, 3], [2, 0]]
+
+
+def test_rows_have_special_tokens_padding_and_a_mask() -> None:
+    rows = [np.array([5, 6, 7], dtype=np.int32), np.array([8], dtype=np.int32)]
+    ids, mask = stack(rows, cls_id=1, sep_id=2, pad_id=9, max_tokens=512)
+    assert ids.tolist() == [[1, 5, 6, 7, 2, 9, 9, 9], [1, 8, 2, 9, 9, 9, 9, 9]]
+    assert mask.sum(axis=1).tolist() == [5, 3]
+    assert ids.dtype == mask.dtype == np.int32
+
+
+def test_padding_stops_at_the_last_position_of_the_encoder() -> None:
+    ids, _ = stack([np.zeros(9, dtype=np.int32)], cls_id=1, sep_id=2, pad_id=0, max_tokens=12)
+    assert ids.shape == (1, 12)

@@ -1,0 +1,143 @@
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from models.manifest import Manifest, digest_of
+from models.store import Store
+from schemas.errors import ArtefactCorrupt, ArtefactNotFound, Unavailable
+from tests.models.artefacts import make_manifest
+
+ABSENT = digest_of(b"nobody put this")
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = f"file://{tmp_path}/store" if request.param == "file" else f"memory://{uuid4().hex}"
+    return Store(url, cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    return Store(f"file://{tmp_path}")
+
+
+def blob_file(tmp_path: Path, digest: str) -> Path:
+    return tmp_path / "blobs/sha256" / digest.removeprefix("sha256:")
+
+
+def test_what_is_put_comes_back(store: Store, tmp_path: Path) -> None:
+    digest = store.put(b"weights")
+    assert digest == digest_of(b"weights") == store.put(b"weights")
+    assert store.get(digest) == b"weights"
+    assert store.local_path(digest).read_bytes() == b"weights"
+    (tmp_path / "file").write_bytes(b"other")
+    assert store.get(store.put_file(tmp_path / "file")) == b"other"
+
+
+def test_what_is_missing_is_not_found(store: Store) -> None:
+    calls: list[Callable[[str], object]] = [store.get, store.local_path, store.load_manifest]
+    for call in calls:
+        with pytest.raises(ArtefactNotFound, match="expected it to be there"):
+            call(ABSENT)
+    assert not store.has(ABSENT)
+
+
+@pytest.mark.parametrize("damaged", [b"weight", b"weightS", b""])
+def test_a_damaged_blob_is_refused(local: Store, tmp_path: Path, damaged: bytes) -> None:
+    digest = local.put(b"weights")
+    blob_file(tmp_path, digest).write_bytes(damaged)
+    for read in (local.get, local.local_path):
+        with pytest.raises(ArtefactCorrupt, match="expected sha256:"):
+            read(digest)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    ["../../etc/passwd", "sha256:../x", f"sha256:{'A' * 64}", f"sha256:{'0' * 64}/..", f"sha256:{'0' * 64}\n", ""],
+)
+def test_a_digest_cannot_lead_out_of_the_store(local: Store, digest: str) -> None:
+    calls: list[Callable[[str], object]] = [local.get, local.local_path, local.load_manifest, local.delete_blob]
+    for call in calls:
+        with pytest.raises(ArtefactCorrupt, match="for a digest"):
+            call(digest)
+
+
+def test_a_damaged_copy_in_the_cache_is_replaced(tmp_path: Path) -> None:
+    store = Store(f"memory://{uuid4().hex}", cache=tmp_path)
+    digest = store.put(b"weights")
+    store.local_path(digest).write_bytes(b"tampered")
+    assert store.local_path(digest).read_bytes() == b"weights"
+
+
+def test_a_manifest_comes_back_as_it_was(store: Store) -> None:
+    manifest = make_manifest(store, metrics={"microF1": 0.5}, thresholds={"Person": 0.25})
+    digest = store.save_manifest(manifest)
+    assert digest == manifest.digest
+    assert store.load_manifest(digest) == manifest
+    assert Manifest.model_validate_json(manifest.canonical()).digest == digest
+
+
+def test_a_manifest_that_names_what_is_not_there_is_not_saved(store: Store) -> None:
+    manifest = make_manifest(store, evaluation=ABSENT)
+    with pytest.raises(ArtefactNotFound, match="expected all its blobs"):
+        store.save_manifest(manifest)
+
+
+def test_a_changed_manifest_is_refused(local: Store, tmp_path: Path) -> None:
+    digest = local.save_manifest(make_manifest(local))
+    path = tmp_path / "models/sha256" / digest.removeprefix("sha256:") / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"v1"', b'"v2"'))
+    with pytest.raises(ArtefactCorrupt):
+        local.load_manifest(digest)
+
+
+def test_deleting_a_model_keeps_what_others_name(store: Store) -> None:
+    first = make_manifest(store)
+    second = make_manifest(store, label="v2", head=store.put(b"another head"))
+    digests = [store.save_manifest(manifest) for manifest in (first, second)]
+    store.delete_model(digests[0])
+    store.delete_model(digests[0])
+    assert not store.has(first.head)
+    assert all(store.has(blob) for blob in second.blobs)
+    store.delete_model(digests[1])
+    assert not any(store.has(blob) for blob in second.blobs)
+
+
+def test_the_newest_intact_checkpoint_is_the_latest(local: Store, tmp_path: Path) -> None:
+    assert local.latest_checkpoint("job") is None
+    for step in (1, 2, 10):
+        local.save_checkpoint("job", f"step {step}".encode(), step=step)
+    assert local.latest_checkpoint("job") == b"step 10"
+    newest = sorted((tmp_path / "checkpoints/job").iterdir())[-1]
+    newest.write_bytes(b"half")
+    assert local.latest_checkpoint("job") == b"step 2"
+
+
+def test_old_checkpoints_go_and_all_go_in_the_end(local: Store, tmp_path: Path) -> None:
+    for step in range(5):
+        local.save_checkpoint("job", bytes([step]), step=step)
+    assert len(list((tmp_path / "checkpoints/job").iterdir())) == 2
+    local.delete_checkpoints("job")
+    assert local.latest_checkpoint("job") is None
+
+
+def test_a_job_id_cannot_lead_out_of_the_store(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/store")
+    store.save_checkpoint("../../escape", b"data", step=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert store.latest_checkpoint("../../escape") == b"data"
+
+
+def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Unavailable, match="does not answer"):
+        Store(f"file://{tmp_path}/file/store").put(b"data")
+    with pytest.raises(Unavailable):
+        Store("nonsense://x")
+
+
+def test_nothing_temporary_is_left(local: Store, tmp_path: Path) -> None:
+    local.save_manifest(make_manifest(local))
+    assert not list(tmp_path.rglob("*.part"))
