@@ -1,9 +1,11 @@
 """The entry point ``lexstream``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import typer
+import typer.main
 
 from agents.cli import (
     analyze,
@@ -64,6 +66,12 @@ def make_app() -> typer.Typer:
     return app
 
 
+@cache
+def program() -> Callable[..., object]:
+    """Return what runs a command line."""
+    return typer.main.get_command(make_app())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -73,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit code."""
     try:
         with exit_codes():
-            code = make_app()(args=list(arguments), prog_name="lexstream", standalone_mode=False)
+            code = program()(args=list(arguments), prog_name="lexstream", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return code if isinstance(code, int) else 0

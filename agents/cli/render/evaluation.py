@@ -27,7 +27,7 @@ def headline(evaluation: Evaluation) -> Text:
     return Text.assemble(
         ("micro F1 ", "title"),
         score_bar(evaluation.micro_f1, width=20),
-        (_between(interval), "quiet"),
+        (f" {_between(interval)}", "quiet"),
         (
             f"  on {counted(evaluation.n_test, 'test document')}, trained on {evaluation.n_train} "
             f"in {duration(evaluation.duration_s)}, measured with {evaluation.backend}",

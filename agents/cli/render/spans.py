@@ -73,9 +73,10 @@ def _ends(between: str, *, first: bool, last: bool) -> str:
 def _marked(entity: Entity, colours: Colours) -> Text:
     colour = colours(entity["category"])
     return Text.assemble(
-        (f" {safe(entity['text'])} ", f"bold black on {colour}"),
+        (f"[{safe(entity['text'])}", f"bold black on {colour}"),
         (f" {entity['category']}", f"bold {colour}"),
-        (f" {entity['confidenceScore']:.2f} ", "quiet"),
+        (f" {entity['confidenceScore']:.2f}", "quiet"),
+        ("]", colour),
     )
 
 

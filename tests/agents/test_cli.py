@@ -1,0 +1,220 @@
+"""The command line from outside: help, JSON, errors in one line, exit codes, settings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from agents.cli import context, errors
+from agents.cli.main import program, run
+from agents.cli.options import OPTIONS, PASSWORDS, arguments, flag
+from agents.cli.up import children
+from agents.settings import PREFIX, Settings, load_settings
+from schemas.errors import InvalidInput, Unavailable
+
+NOBODY = "localhost:1"
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("LEXSTREAM_BROKER_WAIT_S", "0")
+
+
+def paths(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    inside = getattr(command, "commands", {})
+    return [path] + [found for name, each in inside.items() for found in paths(each, (*path, name))]
+
+
+COMMANDS = paths(program())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_each_command_explains_itself(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*path, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Usage: lexstream" in said
+    if path and not any(other[: len(path)] == path and other != path for other in COMMANDS):
+        assert f"Example: lexstream {' '.join(path)}" in " ".join(said.split())
+        assert "--json" in said
+
+
+def test_the_commands_of_the_contract_are_there_and_later_ones_are_not() -> None:
+    nouns = {path[0] for path in COMMANDS if path}
+    assert nouns == {
+        "analyze", "broker", "dead-letters", "demo", "deploy", "deployments", "evaluate", "events", "jobs", "labels",
+        "models", "project", "publish", "report", "rollback", "routes", "settings", "swap", "topics", "train",
+        "trainer", "up", "watch", "worker",
+    }  # fmt: skip
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from agents.cli.main import run; run(['--help']);"
+        "heavy = {'torch', 'transformers', 'sklearn', 'onnx', 'onnxruntime', 'aiokafka', 'faust', 'pydantic', 'numpy'};"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "loans"],
+        ["train", "loans", "--mdel", "v1"],
+        ["nonsense"],
+        ["publish", "missing.txt", "--task", "loans/production"],
+        ["publish", "-", "--task", "loans"],
+        ["project", "create", "has space", "--kind", "entities"],
+        ["project", "create", "loans", "--kind", "poetry"],
+        ["project", "delete", "loans"],
+        ["labels", "check", "missing.json"],
+        ["train", "loans", "--model", "v1", "--split", "150"],
+        ["dead-letters", "show", "first"],
+        ["analyze", "loans/production", "missing.txt"],
+        ["watch"],
+        ["project", "list"],
+        ["broker", "start", "--brokers", "kafka.example.com:9092"],
+        ["settings", "--threads", "-1"],
+        ["settings", "--lane", "a"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_work_is_one_line_on_stderr(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    given = words if "--brokers" in words else [*words, "--brokers", NOBODY]
+    assert run(given) in {1, 2}
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("lexstream: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_missing_broker_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs", "list", "--brokers", NOBODY]) == 1
+    said = capsys.readouterr().err
+    assert NOBODY in said
+    assert "lexstream broker start" in said
+
+
+def test_several_problems_are_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"id": "a"}\nnonsense\n{"text": ""}\n{"text": "good"}\n[1]\n')
+    assert run(["publish", str(file), "--brokers", NOBODY]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "lexstream: 4 problems:"
+    assert [line.split(":")[1] for line in lines[1:]] == ["1", "2", "3", "5"]
+
+
+def test_interrupting_gives_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(context.Cli, "run", interrupted)
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        assert run(["project", "list"]) == errors.INTERRUPTED
+
+
+def test_an_unexpected_error_is_one_line_too() -> None:
+    with pytest.raises(SystemExit) as end, errors.exit_codes():
+        raise ZeroDivisionError("1/0")
+    assert end.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (Unavailable("the store\n  is away"), ["the store is away"]),
+        (InvalidInput(["a"]), ["a"]),
+        (InvalidInput(["a", "b"]), ["2 problems:", "  a", "  b"]),
+        (FileNotFoundError(2, "No such file or directory", "x.txt"), ["no such file: x.txt"]),
+        (PermissionError(13, "Permission denied", "x.txt"), ["x.txt: Permission denied"]),
+        (ValueError("our mistake"), None),
+    ],
+)
+def test_errors_are_explained(error: Exception, lines: list[str] | None) -> None:
+    assert errors.describe(error) == lines
+
+
+def test_every_setting_but_passwords_is_an_option_with_the_same_sentence() -> None:
+    assert set(OPTIONS) == set(Settings.model_fields) - PASSWORDS
+    for name, option in OPTIONS.items():
+        assert option.help == Settings.model_fields[name].description
+
+
+def test_the_choices_of_options_are_those_of_the_settings() -> None:
+    schema = Settings.model_json_schema()
+    for name, option in OPTIONS.items():
+        field = schema["properties"][name]
+        allowed = field.get("enum") or schema.get("$defs", {}).get(field.get("$ref", "").rpartition("/")[2], {}).get(
+            "enum"
+        )
+        assert list(get_args(option.annotation)) == (allowed or []) or option.annotation == list[str]
+
+
+def settings_of(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, object]]:
+    assert run([*words]) == 0
+    found: dict[str, dict[str, object]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_options_beat_the_file_and_the_file_beats_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEXSTREAM_NAMESPACE", "environment")
+    monkeypatch.setenv("LEXSTREAM_GROUP", "environment")
+    monkeypatch.setenv("LEXSTREAM_THREADS", "1")
+    (tmp_path / "lexstream.toml").write_text('namespace = "file"\ngroup = "file"\n')
+    found = settings_of(capsys, "--threads", "7", "settings", "--namespace", "option", "--threads", "2", "--json")
+    shown = {name: (found[name]["value"], found[name]["origin"]) for name in ("namespace", "group", "threads", "home")}
+    assert shown["namespace"] == ("option", "option")
+    assert shown["group"] == ("file", "file")
+    assert shown["threads"] == (2, "option")
+    assert shown["home"][1] == "default"
+
+
+def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LEXSTREAM_SASL_PASSWORD", "hunter2")
+    monkeypatch.setenv("LEXSTREAM_SCHEMA_REGISTRY_URL", "http://user:hunter2@registry")
+    found = settings_of(capsys, "settings", "--json")
+    assert found["sasl_password"]["value"] == "******"
+    assert found["ssl_password"]["value"] is None
+    assert run(["settings"]) == 0
+    assert "hunter2" not in json.dumps(found) + capsys.readouterr().out
+
+
+def test_output_without_a_terminal_has_no_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["settings"], ["--help"], ["worker", "--help"]):
+        run(words)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_options_can_be_given_to_another_process() -> None:
+    options = {"namespace": "x", "lanes": ["a:b", "c:d"], "include_text": False, "threads": 2, "group": None}
+    words = arguments(options)
+    assert words == ["--namespace", "x", "--lane", "a:b", "--lane", "c:d", "--no-include-text", "--threads", "2"]
+    assert flag("metrics_port") == "--metrics-port"
+
+
+def test_up_gives_each_worker_a_lasting_name_and_one_the_metrics_port() -> None:
+    cli = context.Cli({"group_instance_id": "here", "namespace": "x"})
+    first, second, trainer = children(cli, workers=2, trainers=1)
+    assert [first.name, second.name, trainer.name] == ["worker-1", "worker-2", "trainer-1"]
+    assert first.argv[3:] == ["worker", "--group-instance-id", "here", "--namespace", "x"]
+    assert second.argv[3:] == [
+        "worker", "--group-instance-id", "here-2", "--namespace", "x", "--metrics-port", "0"
+    ]  # fmt: skip
+    assert trainer.argv[3] == "trainer"
+
+
+def test_settings_of_the_command_line_are_those_of_the_processes() -> None:
+    cli = context.Cli({"namespace": "x"})
+    assert cli.settings == load_settings({"namespace": "x"})
