@@ -19,6 +19,8 @@ COMMAND: Final = (sys.executable, "-m", "models.training")
 _STOP_S: Final = 2.0
 _LINE_BYTES: Final = 16 * 1024 * 1024
 _SHOWN_CHARS: Final = 500
+_TRY_AGAIN: Final = os.EX_TEMPFAIL
+"""Exit code of a training that failed for something outside, such as a store that did not answer."""
 
 Report = Mapping[str, Any]
 
@@ -84,6 +86,8 @@ def _ended(last: Report | None, code: int, error: str) -> Ended:
     match last:
         case {"event": "succeeded", "digest": str(), "evaluation": str()} if last is not None and code == 0:
             return Succeeded(last)
+        case {"event": "failed", "problems": [*problems]} if code == _TRY_AGAIN:
+            return Crashed("; ".join(map(str, problems)))
         case {"event": "failed", "problems": [*problems]}:
             return Failed([str(problem) for problem in problems])
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

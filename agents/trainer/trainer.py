@@ -234,6 +234,8 @@ class Trainer:
 
     def _on_assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
         self._assigned = {tp.partition for tp in assigned if tp.topic == self._settings.topics.jobs}
+        extra = {"action": "assigned", "partitions": sorted(self._assigned)}
+        logger.info("takes jobs of %d partitions", len(self._assigned), extra=extra)
         if self._current and self._current[0] not in self._assigned:
             self._current[1].set()
 

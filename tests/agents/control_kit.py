@@ -73,6 +73,11 @@ class Outside:
             key = record_key(record).encode()
             await self._producer.send_and_wait(self.settings.topics.registry, encode_record(record), key=key)
 
+    async def delete(self, *keys: str) -> None:
+        """Take records straight out of the registry."""
+        for key in keys:
+            await self._producer.send_and_wait(self.settings.topics.registry, None, key=key.encode())
+
     async def send(self, topic: str, key: bytes, value: bytes) -> None:
         """Put a message anywhere."""
         await self._producer.send_and_wait(topic, value, key=key)
