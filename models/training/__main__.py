@@ -15,9 +15,15 @@ from pydantic import ValidationError
 
 from models.training.job import read_job
 from models.training.progress import Progress, print_line
-from models.training.run import run_job
 from schemas.errors import Disposition, InvalidInput, LexstreamError
 
+_ENVIRONMENT = {
+    # Threads that wait for each other sleep instead of spinning: trainers share their processors with workers.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
 _BAD_JOB = 1
 _TRY_AGAIN = 75
 """What sysexits.h calls a temporary failure: nothing is wrong with the job."""
@@ -37,10 +43,11 @@ def main(folder: Path) -> int:
     """Do the job in ``folder`` and return the exit status."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     warnings.simplefilter("ignore")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    from models.training.run import run_job  # imports torch, which reads the environment once
+
     try:
         job, documents = read_job(folder)
         print_line(run_job(job, documents, progress=Progress()).event())

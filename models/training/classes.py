@@ -146,14 +146,15 @@ def _choose(context: Context, logits: Floats, targets: Flags, link: Link) -> _Ch
 
 def _may_pay(context: Context, data: _Data) -> bool:
     n_tokens = sum(unit.n_tokens for unit in _units(data, ~data.validates))
-    seconds = n_tokens * class_recipe(epochs=context.settings.epochs).epochs / _TOKENS_PER_S
+    seconds = n_tokens * class_recipe(n_tokens, epochs=context.settings.epochs).epochs / _TOKENS_PER_S
     return float(np.median(data.targets.sum(axis=0))) >= _FEW_LABELS and seconds <= _LONGEST_AUTO_S
 
 
 def _fine_tune(context: Context, data: _Data) -> Learnt:
-    recipe = class_recipe(epochs=context.settings.epochs)
+    n_seen = sum(unit.n_tokens for unit in _units(data, ~data.validates))
+    recipe = class_recipe(n_seen, epochs=context.settings.epochs)
     refits = int(data.validates.sum()) < _LARGE_VALIDATION
-    n_tokens = sum(unit.n_tokens for unit in _units(data, ~data.validates)) * recipe.epochs
+    n_tokens = n_seen * recipe.epochs
     n_refit = refit_recipe(recipe).epochs * sum(len(reading.tokens) for reading in data.readings) if refits else 0
     context.progress.expected_s["training"] = (n_tokens + n_refit) / _TOKENS_PER_S
     context.progress.enter("training")

@@ -104,6 +104,7 @@ class _Loop:
     def run_epoch(self, journal: Journal) -> None:
         """Go through the rest of the epoch, then measure."""
         self.network.train()
+        self.network.encoder.eval()  # no dropout: it costs half of the time on a CPU, and gains nothing
         batches = self._batches(self.place.epoch)
         for batch in batches[self.place.batch :]:
             self._step(batch)

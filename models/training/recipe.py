@@ -1,6 +1,6 @@
 """How models are trained: the figures, where they come from, and how they follow the size of the data.
 
-Measured in ``docs/training.md``'s tables; see ``benchmarks/quality.py`` to repeat it.
+``benchmarks/quality.py`` measures them again.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -28,27 +28,42 @@ class Recipe:
 _STEPS = 125
 """Steps that a small entity project needs, measured on twenty documents of 400 tokens."""
 _FEWEST_EPOCHS, _MOST_EPOCHS = 3, 12
-_SMALL_BATCH, _LARGE_BATCH = 512, 2048
+_SMALLEST_BATCH, _SMALL_BATCH, _LARGE_BATCH = 64, 512, 2048
+_STEPS_AN_EPOCH = 14
 _MANY_TOKENS = 60_000
+_FILLED = 0.8
+"""How full batches are, about, of what is no padding."""
 
 
 def entity_recipe(n_tokens: int, *, epochs: int | None = None) -> Recipe:
     """Return the recipe for a token classifier on ``n_tokens`` of labelled text."""
-    small = n_tokens < _MANY_TOKENS
-    batch = _SMALL_BATCH if small else _LARGE_BATCH
-    n_steps = max(n_tokens / (batch * 0.8), 1)
-    wanted = round(_STEPS / n_steps) if small else _FEWEST_EPOCHS
+    batch = _batch(n_tokens, largest=_SMALL_BATCH if n_tokens < _MANY_TOKENS else _LARGE_BATCH)
     return Recipe(
-        epochs=epochs or min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS),
+        epochs=epochs or _epochs(n_tokens, batch),
         learning_rate=3e-4,
         head_learning_rate=2e-3,
         batch_tokens=batch,
     )
 
 
-def class_recipe(*, epochs: int | None = None) -> Recipe:
+def class_recipe(n_tokens: int, *, epochs: int | None = None) -> Recipe:
     """Return the recipe for a sequence classifier whose head starts at the class centroids."""
-    return Recipe(epochs=epochs or 3, learning_rate=2e-4, head_learning_rate=2e-3, batch_tokens=2048)
+    batch = _batch(n_tokens, largest=_LARGE_BATCH)
+    return Recipe(
+        epochs=epochs or _epochs(n_tokens, batch),
+        learning_rate=2e-4,
+        head_learning_rate=2e-3,
+        batch_tokens=batch,
+    )
+
+
+def _batch(n_tokens: int, *, largest: int) -> int:
+    return min(max(n_tokens // _STEPS_AN_EPOCH, _SMALLEST_BATCH), largest)
+
+
+def _epochs(n_tokens: int, batch: int) -> int:
+    wanted = round(_STEPS * batch * _FILLED / max(n_tokens, 1))
+    return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
 def refit_recipe(recipe: Recipe) -> Recipe:

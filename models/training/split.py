@@ -37,8 +37,8 @@ def hold_out(documents: Sequence[LabelledDocument], *, share: float, seed: int) 
     """Return the documents that stay and those held out, about ``share`` of them, at least one of each."""
     n_held = min(max(round(len(documents) * share), 1), len(documents) - 1)
     held = _stratify(documents, share=n_held / len(documents), seed=seed)
-    if not held:
-        held = {_most_replaceable(documents)}
+    if len(held) in {0, len(documents)}:
+        held ^= {_most_replaceable(documents)}
     stay = tuple(document for number, document in enumerate(documents) if number not in held)
     return stay, tuple(document for number, document in enumerate(documents) if number in held)
 
