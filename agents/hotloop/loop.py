@@ -64,7 +64,6 @@ class HotLoop:
             stop: Ends the loop in order.
             crashed: Ends it at once, with the error that it is given.
         """
-        await self._parts.consumer.start()
         reader, windows, _ = self._tasks = [
             asyncio.create_task(each) for each in (self._parts.reader.run(), self._windows(), self._observe())
         ]

@@ -77,6 +77,7 @@ class Reader:
         """Read until cancelled."""
         while True:
             epochs = self._partitions.epochs()
+            started = time.monotonic()
             try:
                 batches: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
                     timeout_ms=POLL_MS, max_records=POLL_RECORDS
@@ -86,6 +87,8 @@ class Reader:
                 logger.warning("cannot poll: %r; trying again", error, extra={"action": "retry"})
                 await asyncio.sleep(_RETRY_S)
                 continue
+            if batches:
+                self._metrics.observe_stage("poll", time.monotonic() - started)
             for tp, records in batches.items():
                 self._accept(tp, epochs.get(tp), await self._decoded(records))
             self._pause_and_resume()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from agents.enrich import Enricher
 from agents.hotloop.answers import Answering
@@ -38,6 +39,7 @@ REBALANCE_MS = 8000
 _REQUEST_MS = 20_000
 _MEGABYTE = 1024 * 1024
 _JOIN_S = 20.0
+_RETRY_S = 1.0
 
 
 def consumer_options(settings: Settings) -> dict[str, Any]:
@@ -141,17 +143,32 @@ class HotLoopThread:
         outputs = [lane.output for lane in settings.all_lanes]
         await read_limits(limits, [*outputs, settings.topics.dead_letters], client_options(settings))
         crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        loop = HotLoop(
-            self._parts(limits, crashed),
-            bounds=Bounds(settings.window_documents, settings.window_tokens),
-            status=self.status,
-            metrics=self._metrics,
-        )
+        parts = await self._started(limits, crashed)
+        if parts is None:
+            return
+        bounds = Bounds(settings.window_documents, settings.window_tokens)
+        loop = HotLoop(parts, bounds=bounds, status=self.status, metrics=self._metrics)
         try:
             await loop.run(self._stop, crashed=crashed)
         except Exception as error:
             self._failed(error)
         await loop.close()
+
+    async def _started(self, limits: Limits, crashed: "asyncio.Future[None]") -> Parts | None:
+        """Join the group, trying again while Kafka is away; ``None`` when told to stop meanwhile."""
+        while not self._stop.is_set():
+            parts = self._parts(limits, crashed)
+            try:
+                await parts.consumer.start()
+            except KafkaError as error:
+                await parts.consumer.stop()
+                self._metrics.retries.labels("join").inc()
+                logger.warning("cannot join the group: %s; trying again", error, extra={"action": "retry"})
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), _RETRY_S)
+            else:
+                return parts
+        return None
 
     def _parts(self, limits: Limits, crashed: "asyncio.Future[None]") -> Parts:
         settings, metrics = self._settings, self._metrics

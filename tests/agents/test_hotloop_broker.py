@@ -64,7 +64,9 @@ def running(
 
 
 def publish(settings: Settings, topic: str, messages: Sequence[tuple[bytes | None, bytes | None, int]]) -> None:
-    producer = Producer({"bootstrap.servers": settings.brokers, "message.max.bytes": 20_000_000})
+    producer = Producer(
+        {"bootstrap.servers": settings.brokers, "message.max.bytes": 20_000_000, "enable.idempotence": True}
+    )
     for key, value, partition in messages:
         producer.produce(topic, key=key, value=value, partition=partition, headers=[("traceparent", b"00-1")])
         producer.poll(0)
