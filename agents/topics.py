@@ -69,8 +69,8 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
             for _error, _message, _kind, name, entries in answer.resources
         }
 
-    async def create(self, specs: Sequence[TopicSpec]) -> None:
-        """Make topics; one that somebody else makes meanwhile is no error."""
+    async def create(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Make topics and return their names; one that somebody else makes meanwhile is no error."""
         made = [NewTopic(s.name, s.partitions, s.replication, topic_configs=s.config) for s in specs]
         answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
         for name, code, *more in answer.topic_errors:
@@ -78,6 +78,13 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
                 said = " ".join(str(word) for word in more if word) or for_code(code).__name__
                 sentence = f"topic {name} cannot be made: {said}"
                 raise Unavailable(sentence) if for_code(code).retriable else InvalidInput([sentence])
+        await self._until_there([spec.name for spec in specs])
+        return [name for name, code, *_ in answer.topic_errors if not code]
+
+    async def _until_there(self, names: Sequence[str]) -> None:
+        async with asyncio.timeout(_CREATED_S):
+            while len(await self.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
+                await asyncio.sleep(0.05)
 
 
 def expected_topics(
@@ -114,12 +121,9 @@ async def create_topics(
             wanted = expected_topics(settings, partitions=partitions, replication=replication, routes=routes)
             there = await admin.partitions([spec.name for spec in wanted])
             missing = [_fitting(spec, settings, there) for spec in wanted if spec.name not in there]
-            if missing:
-                await admin.create(missing)
-                await _until_there(admin, [spec.name for spec in missing])
-    except KafkaError as error:
+            return await admin.create(missing) if missing else []
+    except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics cannot be made: {error!r}") from error
-    return [spec.name for spec in missing]
 
 
 async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
@@ -140,8 +144,7 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
             missing = [spec for spec in specs if spec.name in names and spec.name not in there]
             if missing:
                 await admin.create(missing)
-                await _until_there(admin, [spec.name for spec in missing])
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics of routes cannot be made: {error!r}") from error
 
 
@@ -156,7 +159,7 @@ async def check_topics(settings: Settings, *, routes: Iterable[str] = ()) -> lis
         async with _Admin(settings) as admin:
             there = await admin.partitions([spec.name for spec in wanted])
             configs = await admin.configs(there)
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics cannot be read: {error!r}") from error
     found = {name: Found(count, configs.get(name, {})) for name, count in there.items()}
     return topic_problems(settings, wanted, found)
@@ -233,9 +236,3 @@ def _fitting(spec: TopicSpec, settings: Settings, there: Mapping[str, int]) -> T
     shared = spec.name == settings.topics.dead_letters or settings.topics.route_name(spec.name) is not None
     counts = [there[name] for name in (inputs or [lane.input for lane in settings.all_lanes]) if name in there]
     return replace(spec, partitions=max([spec.partitions, *counts])) if inputs or shared else spec
-
-
-async def _until_there(admin: _Admin, names: Sequence[str]) -> None:
-    async with asyncio.timeout(_CREATED_S):
-        while len(await admin.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
-            await asyncio.sleep(0.05)
