@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from agents.client import Client
 from agents.kafka import client_options
@@ -26,6 +28,7 @@ REPLAY_HEADER = "lexstream-replayed-from"
 _METADATA_BYTES = 4096
 _TRANSACTION_LETTERS = 500
 _OVERHEAD_BYTES = 64 * 1024
+_COORDINATOR_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,9 @@ async def read_replayed(settings: Settings) -> dict[int, Replayed]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
-        found = await admin.list_consumer_group_offsets(replay_group(settings))
+        async for attempt in _until_coordinated():
+            with attempt:
+                found = await admin.list_consumer_group_offsets(replay_group(settings))
     finally:
         await admin.close()
     topic = settings.topics.dead_letters
@@ -118,6 +123,16 @@ async def read_replayed(settings: Settings) -> dict[int, Replayed]:
         for where, each in found.items()
         if where.topic == topic
     }
+
+
+def _until_coordinated() -> AsyncRetrying:
+    """A broker that never had a consumer group makes its offsets topic only now, which takes a moment."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type(GroupCoordinatorNotAvailableError),
+        stop=stop_after_delay(_COORDINATOR_S),
+        wait=wait_fixed(0.1),
+        reraise=True,
+    )
 
 
 def waiting(letters: Iterable[Letter], replayed: Mapping[int, Replayed], *, reasons: Iterable[str]) -> list[Letter]:

@@ -50,7 +50,9 @@ def analyze(
 def _read(file: str) -> str:
     import sys
 
-    return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    from schemas.label_texts import decode_text
+
+    return decode_text(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
 
 
 async def _ask(cli: Cli, event: "DocumentEvent", timeout_s: float) -> "tuple[float, EnrichedDocument]":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from schemas.control_events import ControlEvent
 
 app = typer.Typer(no_args_is_help=True, help="Deployments: names that documents ask for, each pointing at a model.")
+_WARM_S = 0.05
 Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="The deployment.")]
 
 
@@ -72,7 +73,8 @@ def served_words(event: "ControlEvent") -> str:
     words = f"{event.project}/{details.get('deployment')} answers with {model.get('label')}"
     if details.get("backend"):
         words += f" on {details['backend']}"
-    return words + (f", loaded in {details['seconds']:.1f} s" if "seconds" in details else "")
+    seconds = float(details.get("seconds", 0))
+    return words + (f", loaded in {seconds:.1f} s" if seconds >= _WARM_S else ", which was loaded already")
 
 
 @command(app, "list", example="lexstream deployments list loans")

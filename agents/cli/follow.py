@@ -28,8 +28,9 @@ class Watcher(Protocol):
 class Lines:
     """One line for each stage and each tenth, where there is no terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, title: str) -> None:
         self._console = console
+        self._title = title
         self._last = ("", -1)
 
     def show(self, event: ControlEvent) -> None:
@@ -39,7 +40,7 @@ class Lines:
         step = (str(event.details.get("stage", "")), int(fraction_of(event) / _STEP))
         if step != self._last:
             self._last = step
-            self._console.print(f"{fraction_of(event):4.0%} {progress_words(event)}")
+            self._console.print(f"{self._title}: {fraction_of(event):.0%} {progress_words(event)}", markup=False)
 
 
 class Bar:
@@ -78,7 +79,7 @@ def progress_words(event: ControlEvent) -> str:
 def watching(console: Console, title: str) -> Iterator[Watcher]:
     """Return what shows progress on ``console``: a bar on a terminal, lines elsewhere."""
     if not console.is_terminal:
-        yield Lines(console)
+        yield Lines(console, title)
         return
     columns = (
         SpinnerColumn(),

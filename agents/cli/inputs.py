@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agents.client import Outgoing
 from schemas.documents import DocumentEvent, Task
 from schemas.errors import InvalidInput
+from schemas.label_texts import decode_text
 
 STDIN = "-"
 _MAX_PROBLEMS = 20
@@ -39,7 +40,7 @@ class Source:
     def documents(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
         """Yield each document with its place; as text what is no JSON object."""
         if self.path and self.path.suffix not in _JSON_LINES:
-            yield self.name, {"id": self.name, "text": self.path.read_text(encoding="utf-8")}
+            yield self.name, {"id": self.name, "text": decode_text(self.path.read_bytes())}
         elif not self.path and not self.kept.lstrip().startswith("{"):
             yield self.name, {"id": self.name, "text": self.kept}
         else:
@@ -79,7 +80,7 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     for name in names:
         path = Path(name)
         if name == STDIN:
-            found.append(Source("stdin", kept=sys.stdin.read()))
+            found.append(Source("stdin", kept=decode_text(sys.stdin.buffer.read())))
         elif path.is_dir():
             inside = _in_folder(path)
             found += inside

@@ -16,12 +16,12 @@ from agents.cli.render.dead_letters import letter_lines
 from agents.cli.render.documents import document_panel, document_plain, latency_s
 from agents.cli.render.evaluation import brief_report
 from agents.cli.render.records import table
-from agents.cli.render.text import counted, duration, short_digest
+from agents.cli.render.text import counted, duration
 from agents.cli.theme import Palette
 from agents.cli.train import read_evaluation
 from agents.client import Client
 from agents.demo.flow import Flow, median_s, recount
-from agents.demo.ledger import Ledger, Switch, answers_of, contradictions, switches_of
+from agents.demo.ledger import Ledger, Switch, answers_of, contradictions, labels_of, switches_of
 from agents.demo.narrator import Narrator
 from agents.demo.samples import BAD_EVENTS, SAMPLES, endless, mixed
 from agents.demo.stage import Stage
@@ -191,16 +191,16 @@ def _swapped(flow: Flow) -> list[Switch]:
 
 
 def _show_switches(narrator: Narrator, flow: Flow) -> None:
+    labels = labels_of(flow.documents)
     made = table("#partition", "#from offset on", "model before", "model now")
     for switch in _swapped(flow):
-        names = short_digest(switch.before or ""), Text(short_digest(switch.digest), "name")
+        names = labels.get(switch.before or "", ""), Text(labels.get(switch.digest, ""), "name")
         made.add_row(str(switch.partition), str(switch.offset), *names)
     narrator.console.print(made)
     answers = answers_of(flow.documents, project=SWAPPED)
     if wrong := contradictions(answers, _switches(flow)):
         raise LexstreamError(f"{len(wrong)} documents were answered by another model than the log says: {wrong[:5]}")
-    models = Counter(answers.values())
-    shares = ", ".join(f"{short_digest(digest)}: {count}" for digest, count in models.items())
+    shares = ", ".join(f"{labels[digest]}: {count}" for digest, count in Counter(answers.values()).items())
     narrator.done(f"all {len(answers)} answers come from the model that the log says ({shares})")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.control_events import ControlEvent
-from schemas.enriched import EnrichedDocument, TaskResult
+from schemas.enriched import EnrichedDocument
 
 Place = tuple[int, int]
 """Partition and offset of an input event."""
@@ -69,12 +69,17 @@ def answers_of(documents: Iterable[EnrichedDocument], *, project: str) -> dict[P
     """Return the digest of the model that answered each document of ``project``."""
     found: dict[Place, str] = {}
     for document in documents:
-        result: TaskResult
         for result in document["results"]:
             if result["project"] == project:
                 source = document["source"]
                 found[source["partition"], source["offset"]] = result["model"]["digest"]
     return found
+
+
+def labels_of(documents: Iterable[EnrichedDocument]) -> dict[str, str]:
+    """Return the label of each model that answered, by its digest."""
+    models = (result["model"] for document in documents for result in document["results"])
+    return {model["digest"]: model["label"] for model in models}
 
 
 def contradictions(answers: Mapping[Place, str], switches: Iterable[Switch]) -> list[Place]:

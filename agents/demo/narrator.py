@@ -1,4 +1,4 @@
-"""Tells the story: a sentence before each step, a tick after it."""
+"""Tells the story: a sentence before each step, ticks for what worked, and how long it took."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Narrator:
         self.console.print(Text.assemble(("\n", ""), (f" {self._number} ", "reverse bold"), (f" {title}", "title")))
         self.console.print(Text(f"    {sentence}", "quiet"))
         yield
-        self.done(f"{title.lower()}: {duration(time.monotonic() - start_s)}", style="quiet")
+        self.console.print(Text(f"    took {duration(time.monotonic() - start_s)}", "quiet"))
 
     def done(self, words: str, *, style: str = "") -> None:
         """Say that something worked."""
