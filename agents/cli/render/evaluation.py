@@ -78,7 +78,7 @@ def confusion_map(evaluation: Evaluation) -> RenderableType:
     table = Table(box=None, padding=(0, 0), pad_edge=False)
     table.add_column("labelled ↓   predicted →", style="quiet")
     for number, _ in enumerate(names, 1):
-        table.add_column(f"{number:^7}", justify="center", style="quiet")
+        table.add_column(f"{number:^5}", justify="center", style="quiet")
     for number, labelled in enumerate(names, 1):
         cells = matrix.get(labelled, {})
         drawn = [
@@ -104,7 +104,7 @@ def _cell(raw: float, percent: float, *, right: bool) -> Text:
     strength = 40 + int(min(percent, 100) * 1.6)
     colour = f"rgb(20,{strength},60)" if right else f"rgb({strength},30,40)"
     shown = f"{raw:.0f}" if float(raw).is_integer() else f"{raw:.1f}"
-    return Text(f"{shown:^7}", f"bold white on {colour}")
+    return Text(f"{shown:^5}", f"bold white on {colour}")
 
 
 def reliability_plot(evaluation: Evaluation) -> RenderableType:
