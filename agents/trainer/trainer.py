@@ -66,6 +66,7 @@ class Trainer:
         *,
         name: str,
         command: Sequence[str] = COMMAND,
+        look_s: float = _LOOK_S,
         leave: Callable[[BaseException], object] = leave,
     ) -> None:
         """Make a trainer.
@@ -76,12 +77,14 @@ class Trainer:
             store: The model store.
             name: Of this trainer, for records and people.
             command: Starts a training; the folder of the job comes last.
+            look_s: How often to look for jobs that were forgotten.
             leave: Ends the process when something happens that must not.
         """
         self._settings = settings
         self._registry = registry
         self._store = store
         self._name = name
+        self._look_s = look_s
         self._leave = leave
         self._workshop = Workshop(settings, registry, command=command)
         self._events = AIOKafkaProducer(**producer_options(settings))
@@ -102,7 +105,7 @@ class Trainer:
                 )
 
         app.agent(topic, name=f"{self._settings.group}.trainer")(trainer)
-        app.on_partitions_assigned.connect(self._on_assigned)
+        app.on_partitions_assigned.connect(self.on_assigned)
 
     async def start(self) -> None:
         """Connect."""
@@ -232,7 +235,8 @@ class Trainer:
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(self._events.send(entry.topic, entry.value, key=entry.key), 1)
 
-    def _on_assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
+    def on_assigned(self, _app: Any, assigned: Iterable[TopicPartition], **_: Any) -> None:
+        """Take note of the partitions that are ours now; a job of another one is no longer ours to do."""
         self._assigned = {tp.partition for tp in assigned if tp.topic == self._settings.topics.jobs}
         extra = {"action": "assigned", "partitions": sorted(self._assigned)}
         logger.info("takes jobs of %d partitions", len(self._assigned), extra=extra)
@@ -244,7 +248,7 @@ class Trainer:
         topic = self._settings.topics.jobs
         partition_of = DefaultPartitioner()
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._look_s)
             if self._current:
                 continue
             with contextlib.suppress(KafkaError):

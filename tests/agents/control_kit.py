@@ -106,8 +106,10 @@ class Outside:
             await consumer.stop()
 
 
-async def read_all(settings: Settings, topic: str, *, until: Callable[[list[Any]], bool] = lambda _: True) -> list[Any]:
-    """Return all messages of a topic, ``read_committed``, once there are enough and no more come."""
+async def read_all(
+    settings: Settings, topic: str, *, until: Callable[[list[Any]], bool] = lambda _: True, quiet: bool = True
+) -> list[Any]:
+    """Return all messages of a topic, ``read_committed``, once there are enough and (if ``quiet``) no more come."""
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=settings.brokers, isolation_level="read_committed", auto_offset_reset="earliest"
     )
@@ -118,7 +120,7 @@ async def read_all(settings: Settings, topic: str, *, until: Callable[[list[Any]
         while True:
             batch = await consumer.getmany(timeout_ms=300)
             found += [message for messages in batch.values() for message in messages]
-            if not batch and until(found):
+            if (not batch or not quiet) and until(found):
                 return found
             assert time.monotonic() < end, f"not enough after {PATIENCE_S} s: {[m.value for m in found]}"
     finally:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from agents.app import group_of
+from agents.registry import RegistryFollower
 from agents.settings import Settings
+from agents.trainer.trainer import Trainer
+from models.store import Store
 from schemas.base import now
 from schemas.commands import Evaluate, Train
 from schemas.names import Kind
@@ -100,7 +104,8 @@ def trainers(settings: Settings, tmp_path: Path) -> Iterator[Trainers]:
 
 def job(label: str, job_id: str = "j1", **more: Any) -> JobRecord:
     fields: dict[str, Any] = {"type": "train", "status": JobStatus.NOT_STARTED, "train": Train(model_label=label)}
-    return JobRecord(id=job_id, project="loans", created_at=now(), updated_at=now(), **(fields | more))
+    fields |= {"created_at": now(), "updated_at": now()}
+    return JobRecord(id=job_id, project="loans", **(fields | more))
 
 
 async def ask(outside: Outside, record: JobRecord) -> None:
@@ -275,7 +280,7 @@ async def test_sigterm_stops_the_training_but_not_the_job(outside: Outside, trai
     await ask(outside, job("slow"))
     child = await until_running(outside, trainers)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(8) == 0
+    assert first.wait(15) == 0
     assert is_gone(child)
     interrupted = (await outside.registry()).job("j1")
     assert interrupted is not None
@@ -302,14 +307,27 @@ async def test_a_second_trainer_may_come_in_the_middle_of_a_training(
     assert [first.poll(), second.poll()] == [None, None]
 
 
+async def test_a_job_whose_message_was_lost_is_sent_again(outside: Outside, settings: Settings) -> None:
+    store = Store(settings.store_url)
+    await outside.write(job("good", updated_at=now() - timedelta(minutes=2)), job("good", "j2"))
+    async with RegistryFollower(settings) as registry:
+        trainer = Trainer(settings, registry, store, name="t", look_s=0.1)
+        everything = [TopicPartition(settings.topics.jobs, number) for number in range(8)]
+        trainer.on_assigned(None, everything)
+        await trainer.start()
+        found = await read_all(settings, settings.topics.jobs, until=bool, quiet=False)
+        await trainer.stop()
+    assert {message.value for message in found} == {b"j1"}
+
+
 def test_a_trainer_without_a_broker_ends_with_its_own_exit_code(tmp_path: Path) -> None:
     trainers = Trainers(settings_of("127.0.0.1:1", "nobody", tmp_path), tmp_path)
-    assert trainers.start(BROKER_WAIT_S="0").wait(20) == 4
+    assert trainers.start(BROKER_WAIT_S="0").wait(60) == 4
     trainers.stop()
 
 
 def test_a_trainer_without_topics_says_which_are_missing(settings: Settings, trainers: Trainers) -> None:
-    assert trainers.start().wait(20) == 2
+    assert trainers.start().wait(60) == 2
     assert f"topic {settings.topics.jobs} is missing" in _log(settings, 0)
 
 

@@ -1,0 +1,86 @@
+"""Faust on our own event loop: what it must leave alone, and how it ends."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import pytest
+
+from agents.app import create_app, group_of, run_app
+from agents.settings import Settings
+from agents.topics import create_topics
+from schemas.errors import Fatal
+from tests.agents.control_kit import Outside, settings_of
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_of("nowhere:1", "ns", tmp_path, group_instance_id="pod-0", session_timeout_s=12)
+
+
+async def test_roles_have_groups_and_members_of_their_own(settings: Settings) -> None:
+    worker, trainer = create_app(settings, role="worker"), create_app(settings, role="trainer")
+    assert (worker.conf.id, trainer.conf.id) == ("ns-control", "ns-trainer")
+    assert group_of(settings, "worker") == "ns-control"
+    assert worker.conf.consumer_group_instance_id == "pod-0-control"
+    assert trainer.conf.consumer_group_instance_id == "pod-0-trainer"
+
+
+async def test_nothing_listens_and_no_topics_are_made(settings: Settings) -> None:
+    conf = create_app(settings, role="worker").conf
+    assert conf.web_enabled is False
+    assert conf.topic_allow_declare is False
+    assert conf.topic_disable_leader is True
+    assert conf.broker_session_timeout == 12
+    assert conf.broker_session_timeout < conf.broker_request_timeout
+
+
+class _Service:
+    def __init__(self, said: list[str], name: str) -> None:
+        self._said, self._name = said, name
+
+    async def start(self) -> None:
+        self._said.append(f"+{self._name}")
+
+    async def stop(self) -> None:
+        self._said.append(f"-{self._name}")
+
+
+@pytest.mark.broker
+async def test_signals_and_logging_stay_ours_and_services_stop_in_the_other_order(
+    kafka: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = settings_of(kafka, namespace, tmp_path)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)], list(logging.root.handlers)
+    said: list[str] = []
+    stop = asyncio.Event()
+    async with Outside(settings) as outside:
+        app = create_app(settings, role="worker")
+        topic = app.topic(settings.topics.control, key_serializer="raw", value_serializer="raw", acks=False)
+
+        async def agent(stream: object) -> None:
+            async for event in stream.noack().events():  # type: ignore[attr-defined]
+                said.append(event.value.decode())
+                stop.set()
+
+        app.agent(topic, name="test")(agent)
+        await outside.hand_in(b"hello")
+        async with asyncio.timeout(30):
+            await run_app(app, [_Service(said, "a"), _Service(said, "b")], stop)
+    assert said == ["+a", "+b", "hello", "-b", "-a"]
+    assert before == ([signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)], list(logging.root.handlers))
+    assert not app.conf.datadir.exists()
+
+
+@pytest.mark.broker
+async def test_an_app_that_crashes_ends_the_process(kafka: str, namespace: str, tmp_path: Path) -> None:
+    settings = settings_of(kafka, namespace, tmp_path)
+    await create_topics(settings, 1)
+    app = create_app(settings, role="worker")
+    running = asyncio.create_task(run_app(app, [], asyncio.Event()))
+    async with asyncio.timeout(30):
+        await app.wait_for_stopped(asyncio.sleep(0.5))
+        await app.crash(RuntimeError("boom"))
+        with pytest.raises(Fatal, match="Faust stopped by itself"):
+            await running
