@@ -47,7 +47,7 @@ class EchoEngine:
         return self.models.setdefault(digest, EchoModel(digest))
 
     def unload(self, digest: str) -> None:
-        self.models.pop(digest)
+        self.models.pop(digest, None)
 
     def loaded_bytes(self) -> int:
         return sum(model.nbytes for model in self.models.values())
@@ -63,9 +63,11 @@ class EchoEngine:
 
 def first_word(text: str) -> dict[str, object]:
     start = len(text) - len(text.lstrip())
-    word = text.split(maxsplit=1)[0]
     return {
-        "entities": [{"text": word, "category": "Word", "offset": start, "length": len(word), "confidenceScore": 0.9}]
+        "entities": [
+            {"text": word, "category": "Word", "offset": start, "length": len(word), "confidenceScore": 0.9}
+            for word in text.split(maxsplit=1)[:1]
+        ]
     }
 
 

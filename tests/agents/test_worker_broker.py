@@ -16,8 +16,15 @@ from typing import Any
 import pytest
 
 from agents.broker.address import free_port
+from agents.registry import encode_record
 from agents.settings import Settings
 from agents.topics import create_topics
+from models.store import Store
+from schemas.records import Record, record_key
+from tests.agents.echo import project
+from tests.agents.test_hotloop_broker import event, publish, read
+from tests.agents.test_loader import deployment
+from tests.models.artefacts import make_manifest
 
 pytestmark = pytest.mark.broker
 
@@ -78,6 +85,47 @@ def test_a_worker_becomes_ready_and_ends_in_order(kafka: str, namespace: str, tm
     assert code == 0
     assert time.monotonic() - started < 10
     assert log[-1]["message"] == "stopped"
+
+
+def test_a_worker_loads_what_is_deployed_and_swaps_it(kafka: str, namespace: str, tmp_path: Path) -> None:
+    settings = Settings(brokers=kafka, namespace=namespace, group=namespace, home=tmp_path)
+    asyncio.run(create_topics(settings))
+    store = Store(settings.store_url)
+    old, new = (store.save_manifest(make_manifest(store, label=label)) for label in ("v1", "v2"))
+    topics = settings.topics
+    publish(settings, topics.registry, [record(project()), record(deployment(old, command="c1"))])
+    process = start(kafka, namespace, tmp_path, default_tasks="loans/production")
+    try:
+        publish(settings, topics.documents, [(b"k", event(1), 0)])
+        read(settings, topics.enriched, count=1)
+        publish(settings, topics.registry, [record(deployment(new, command="c2", previous=old))])
+        read(settings, topics.control_events, count=3)
+        bad = deployment("sha256:" + "0" * 64, command="c3", previous=new)
+        publish(settings, topics.registry, [record(bad)])
+        read(settings, topics.control_events, count=4)
+        publish(settings, topics.documents, [(b"k", event(2), 0)])
+        answers = [json.loads(m.value() or b"") for m in read(settings, topics.enriched, count=2)]
+        events = [json.loads(m.value() or b"") for m in read(settings, topics.control_events, count=5)]
+    finally:
+        process.terminate()
+        code, _ = ended(process)
+    assert code == 0
+    assert [answer["results"][0]["model"]["digest"] for answer in answers] == [old, new]
+    happened = [(e["event"], e["commandId"], e["details"].get("to")) for e in events]
+    assert sorted(happened, key=str) == sorted(
+        [
+            ("succeeded", "c1", None),
+            ("switched", None, old),
+            ("succeeded", "c2", None),
+            ("failed", "c3", None),
+            ("switched", None, new),
+        ],
+        key=str,
+    )
+
+
+def record(of: Record) -> tuple[bytes, bytes, int]:
+    return record_key(of).encode(), encode_record(of), 0
 
 
 def test_missing_topics_are_named(kafka: str, namespace: str, tmp_path: Path) -> None:
