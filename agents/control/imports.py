@@ -27,11 +27,6 @@ class Blobs(Protocol):
         """Return a blob."""
 
 
-def make_bundle(labels_file: Any, texts: dict[str, str]) -> bytes:
-    """Return the bundle of a labels file and its texts by location."""
-    return orjson.dumps({"labelsFile": labels_file, "documents": texts})
-
-
 def read_import(
     store: Blobs,
     command: ImportLabelsCommand,

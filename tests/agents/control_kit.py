@@ -41,6 +41,11 @@ def command(what: str, project: str = "loans", *, id: str, **parameters: Any) ->
     return COMMAND.validate_python({"id": id, "command": what, "project": project, "parameters": parameters})
 
 
+def make_bundle(labels_file: Any, texts: dict[str, str]) -> bytes:
+    """Return the bundle of a labels file and its texts by location."""
+    return orjson.dumps({"labelsFile": labels_file, "documents": texts})
+
+
 class Outside:
     """Somebody outside: hands in commands and reads what is visible to everybody."""
 

@@ -11,7 +11,6 @@ from aiokafka import TopicPartition
 
 from agents.app import group_of
 from agents.control.controller import Controller
-from agents.control.imports import make_bundle
 from agents.labels import read_labels
 from agents.registry import RegistryFollower
 from agents.settings import Settings
@@ -19,7 +18,7 @@ from agents.topics import check_topics
 from models.store import Store
 from schemas.errors import Unavailable
 from schemas.records import JobStatus
-from tests.agents.control_kit import Outside, Running, command, named, read_all, settings_of
+from tests.agents.control_kit import Outside, Running, command, make_bundle, named, read_all, settings_of
 
 pytestmark = pytest.mark.broker
 

@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from agents.control.imports import make_bundle, read_import
+from agents.control.imports import read_import
 from agents.control.projects import Import
 from schemas.commands import ImportLabels, ImportLabelsCommand
 from schemas.errors import ArtefactNotFound
 from schemas.names import Kind
 from schemas.records import ProjectRecord
+from tests.agents.control_kit import make_bundle
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 PROJECT = ProjectRecord(name="loans", kind=Kind.ENTITIES, language="de", created_at=AT, updated_at=AT)
