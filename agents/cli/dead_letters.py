@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.cli.context import Cli, command
+from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
     from agents.replay import Letter
 
-app = typer.Typer(no_args_is_help=True, help="Dead letters: events that could not be enriched, and why.")
+app = typer.Typer(cls=ListByDefault, help="Dead letters: events that could not be enriched, and why.")
 Reason = Annotated[
     list[str] | None, typer.Option(help="Only these: a reason such as DecodeError, or a stage such as decode.")
 ]

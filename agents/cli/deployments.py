@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.cli.context import SERVE, Cli, command
+from agents.cli.listing import ListByDefault
 from agents.cli.project import ProjectName
 from agents.cli.train import ModelLabel
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from schemas.commands import Command
     from schemas.control_events import ControlEvent
 
-app = typer.Typer(no_args_is_help=True, help="Deployments: names that documents ask for, each pointing at a model.")
+app = typer.Typer(cls=ListByDefault, help="Deployments: names that documents ask for, each pointing at a model.")
 _WARM_S = 0.05
 Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="The deployment.")]
 

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from agents.cli.context import Cli, command
+from agents.cli.listing import ListByDefault
 from agents.cli.project import ProjectName
 
-app = typer.Typer(no_args_is_help=True, help="Jobs: trainings and evaluations that wait, run or have ended.")
+app = typer.Typer(cls=ListByDefault, help="Jobs: trainings and evaluations that wait, run or have ended.")
 
 
 @command(app, "list", example="lexstream jobs list loans")

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from agents.cli.context import Cli, command
+from agents.cli.listing import ListByDefault
 from agents.cli.project import ProjectName
 from agents.cli.train import ModelLabel
 
-app = typer.Typer(no_args_is_help=True, help="Models: what was trained, and how good it is.")
+app = typer.Typer(cls=ListByDefault, help="Models: what was trained, and how good it is.")
 
 
 @command(app, "list", example="lexstream models list loans")

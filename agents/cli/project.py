@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agents.cli.context import Cli, command
+from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
     from agents.registry import Registry
     from schemas.names import Kind
 
-app = typer.Typer(no_args_is_help=True, help="Projects: what to find, in which language, learned from which documents.")
+app = typer.Typer(cls=ListByDefault, help="Projects: what to find, in which language, learned from which documents.")
 
 KINDS = {"entities": "ENTITIES", "single-label": "SINGLE_LABEL", "multi-label": "MULTI_LABEL"}
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project.")]

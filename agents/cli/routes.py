@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from agents.cli.context import Cli, command
+from agents.cli.listing import ListByDefault
 from agents.cli.project import ProjectName
 
-app = typer.Typer(no_args_is_help=True, help="Routes: copy some enriched documents to topics of their own.")
+app = typer.Typer(cls=ListByDefault, help="Routes: copy some enriched documents to topics of their own.")
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route: the end of its topic's name.")]
 
 

@@ -60,18 +60,26 @@ def test_compose_publishes_on_loopback_only() -> None:
 
 
 @pytest.mark.parametrize("key", [("StatefulSet", "lexstream-worker"), ("Deployment", "lexstream-trainer")])
-def test_pods_are_probed_unprivileged_and_find_what_they_name(key: tuple[str, str]) -> None:
+def test_pods_are_unprivileged_and_find_what_they_name(key: tuple[str, str]) -> None:
     found = documents()
     pod = found[key]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["args"] == [key[1].removeprefix("lexstream-")]
-    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "metrics"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert {("ConfigMap", "lexstream"), ("Secret", "lexstream-sasl")} <= found.keys()
     assert container["envFrom"] == [{"configMapRef": {"name": "lexstream"}}, {"secretRef": {"name": "lexstream-sasl"}}]
     (volume,) = pod["volumes"]
     assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in found
+
+
+def test_only_workers_are_probed_since_trainers_listen_nowhere() -> None:
+    pods = {name: document["spec"]["template"]["spec"] for (kind, name), document in documents().items()
+            if kind in {"StatefulSet", "Deployment"}}  # fmt: skip
+    (worker,), (trainer,) = pods["lexstream-worker"]["containers"], pods["lexstream-trainer"]["containers"]
+    assert worker["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "metrics"}
+    assert worker["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    assert not {"livenessProbe", "readinessProbe", "startupProbe", "ports"} & trainer.keys()
+    assert compose()["services"]["trainer"]["healthcheck"] == {"disable": True}
 
 
 def test_a_worker_is_a_static_member_under_its_pods_name() -> None:
