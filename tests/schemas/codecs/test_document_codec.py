@@ -176,7 +176,7 @@ def test_brackets_in_the_text_are_no_levels() -> None:
 @pytest.mark.parametrize("written", ["json", "avro"])
 def test_text_that_is_none_cannot_be_written(written: Format) -> None:
     with pytest.raises(EncodeError):
-        DocumentCodec(format=written).encode(DocumentEvent.model_construct(id="1", text="\ud83d", metadata={}))
+        DocumentCodec(format=written).encode(DocumentEvent.model_construct(id="1", text="\ud83d", tasks=[], metadata={}))
 
 
 @given(st.binary(max_size=300))
