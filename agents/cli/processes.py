@@ -19,13 +19,15 @@ def register(app: typer.Typer) -> None:
 
 def worker(cli: Cli) -> None:
     """Enrich documents, until Ctrl-C or SIGTERM. Start as many as there are partitions."""
+    from agents.leaving import end
     from agents.worker import run_worker
 
-    raise typer.Exit(run_worker(cli.settings))
+    end(run_worker(cli.settings))
 
 
 def trainer(cli: Cli) -> None:
     """Train models when asked to, until Ctrl-C or SIGTERM. Each trainer does one job at a time."""
+    from agents.leaving import end
     from agents.trainer import run_trainer
 
-    raise typer.Exit(run_trainer(cli.settings))
+    end(run_trainer(cli.settings))

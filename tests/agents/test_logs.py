@@ -53,6 +53,13 @@ def test_json_lines_carry_the_extras() -> None:
     assert set(line) == {"at", "level", "logger", "message", "action"}
 
 
+def test_json_lines_take_any_extra() -> None:
+    line = record()
+    line.offsets, line.path = {0: (1, 2)}, Ellipsis
+    found = orjson.loads(JsonLines().format(line))
+    assert (found["offsets"], found["path"]) == ({"0": [1, 2]}, "Ellipsis")
+
+
 def test_text_is_short() -> None:
     line = Text().format(record(name="agents.loader"))
     assert "loader: broker b away" in line
