@@ -10,9 +10,9 @@ from schemas.documents import DocumentEvent
 
 DATA = Path(__file__).parents[3] / "agents" / "demo" / "data"
 PROJECTS = {
-    "leases": ("CustomEntityRecognition", 40),
+    "leases": ("CustomEntityRecognition", 48),
     "tickets": ("CustomSingleLabelClassification", 120),
-    "notices": ("CustomMultiLabelClassification", 80),
+    "notices": ("CustomMultiLabelClassification", 100),
 }
 
 
