@@ -17,12 +17,12 @@ from models.decoding import DEFAULT_THRESHOLD, sigmoid
 from models.evaluation.counts import score
 from models.heads import ClassHead
 from models.manifest import Decoding
-from models.training.context import Context, Learnt, Parts, restore_encoder, store_parts
+from models.training.context import Context, Learnt, Parts, store_parts
 from models.training.examples import Reading, class_targets, read_documents
 from models.training.finetune import Task, fine_tune, freeze_embeddings
 from models.training.folds import fold_numbers
 from models.training.network import ClassNetwork, Unit
-from models.training.recipe import Recipe, class_recipe, refit_recipe
+from models.training.recipe import Recipe, class_recipe, probe_recipe
 from models.training.regression import Link, balanced, fit
 from models.training.split import hold_out
 from models.training.states import Floats, States
@@ -154,12 +154,13 @@ def _fine_tune(context: Context, data: _Data) -> Learnt:
     n_seen = sum(unit.n_tokens for unit in _units(data, ~data.validates))
     recipe = class_recipe(n_seen, epochs=context.settings.epochs)
     refits = int(data.validates.sum()) < _LARGE_VALIDATION
-    n_tokens = n_seen * recipe.epochs
-    n_refit = refit_recipe(recipe).epochs * sum(len(reading.tokens) for reading in data.readings) if refits else 0
-    context.progress.expected_s["training"] = (n_tokens + n_refit) / _TOKENS_PER_S
+    n_all = sum(unit.n_tokens for unit in _units(data, np.ones(len(data.readings), dtype=np.bool_)))
+    first = probe_recipe(recipe) if refits else recipe
+    n_probe, n_final = n_seen * first.epochs, n_all * recipe.epochs if refits else 0
+    context.progress.expected_s["training"] = (n_probe + n_final) / _TOKENS_PER_S
     context.progress.enter("training")
-    share = n_tokens / (n_tokens + n_refit)
-    probe, choice = _probe(context, data, recipe=recipe, share=share)
+    share = n_probe / (n_probe + n_final)
+    probe, choice = _probe(context, data, recipe=first, share=share)
     final = _refit(context, data, probe=probe, choice=choice, recipe=recipe, share=share) if refits else probe
     facts = {"method": "fineTune", **recipe.facts(), "validationScore": round(choice.score, 4)}
     return _learnt(context, data, probe=probe, final=final, choice=choice, facts=facts)
@@ -186,45 +187,46 @@ def _probe(context: Context, data: _Data, *, recipe: Recipe, share: float) -> tu
 
 
 def _refit(context: Context, data: _Data, *, probe: Parts, choice: _Choice, recipe: Recipe, share: float) -> Parts:
-    network = _network(context, data, recipe, parts=probe)
+    network = _network(context, data, recipe, head=_centroids(data.pooled, data.targets))
 
     def report(done: float, figures: dict[str, float]) -> None:
         context.progress.report(share + done * (1 - share), **figures)
 
     facts = {"probe": asdict(probe), "choice": asdict(choice)}
     units = _units(data, np.ones(len(data.readings), dtype=np.bool_))
-    task = Task("refit", units, refit_recipe(recipe), context.seed + 1, report=report, facts=facts)
+    task = Task("refit", units, recipe, context.seed, report=report, facts=facts)
     fine_tune(network, task, journal=context.journal)
     return store_parts(context, network.encoder, network.numpy_head())
 
 
 def _centroids(pooled: Floats, targets: Flags) -> ClassHead:
-    """Return a head that scores by likeness to the mean of each class, so that fine-tuning starts from somewhere."""
+    """Return a head that scores by likeness to the mean of each class, so that fine-tuning starts from somewhere.
+
+    An average document gets the logit of each class's share, which independent classes need.
+    """
+    centre = pooled.mean(axis=0)
     length = float(np.linalg.norm(pooled, axis=1).mean())
     means = targets.T.astype(np.float32) @ pooled / np.maximum(targets.sum(axis=0), 1)[:, None]
     unit = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
     weight = (_CENTROID_SCALE / length * unit).astype(np.float32)
-    return ClassHead(weight, np.zeros(len(weight), dtype=np.float32))
+    share = (targets.sum(axis=0) + 0.5) / (len(targets) + 1)
+    bias = np.log(share / (1 - share)) - weight @ centre
+    return ClassHead(weight, bias.astype(np.float32))
 
 
-def _network(
-    context: Context, data: _Data, recipe: Recipe, *, head: ClassHead | None = None, parts: Parts | None = None
-) -> ClassNetwork:
+def _network(context: Context, data: _Data, recipe: Recipe, *, head: ClassHead) -> ClassNetwork:
     import torch
 
     torch.manual_seed(context.seed)
-    shape = (len(context.job.categories), context.encoder.hidden_size)
     network = ClassNetwork(
-        restore_encoder(context, parts) if parts else context.load_encoder(),
+        context.load_encoder(),
         context.tokenizer,
-        head=head or ClassHead(np.zeros(shape, dtype=np.float32), np.zeros(shape[0], dtype=np.float32)),
+        head=head,
         max_tokens=context.encoder.max_tokens,
         dropout=recipe.head_dropout,
         link=data.link,
         label_weights=balanced(data.targets) if data.link == "softmax" else None,
     )
-    if parts:
-        network.load_head(context.store.get(parts.head))
     freeze_embeddings(network.encoder)
     return network
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from models.encoder import Encoder, find_encoder, load_module, module_from, weights_of
+from models.encoder import Encoder, find_encoder, load_module, weights_of
 from models.heads import Head, save_head
 from models.manifest import Decoding
 from models.store import Store
@@ -56,7 +56,7 @@ class Learnt:
 
     Attributes:
         probe: The model that has not seen ``validation``; backends are compared with it.
-        final: The model that is kept; the probe itself, or refitted with the validation documents.
+        final: The model that is kept; the probe itself, or trained again with the validation documents.
         validation: Documents that chose decoder, temperature and thresholds.
         decoding: How it is decoded.
         temperature: What logits are divided by.
@@ -93,11 +93,3 @@ def open_context(job: TrainingJob, settings: Train, train: Documents, *, store: 
 def store_parts(context: Context, encoder: nn.Module, head: Head) -> Parts:
     """Put an encoder and a head into the store. The same encoder gives the same blob, whoever stores it."""
     return Parts(weights=context.store.put(weights_of(encoder)), head=context.store.put(save_head(head)))
-
-
-def restore_encoder(context: Context, parts: Parts) -> nn.Module:
-    """Return a module with stored weights."""
-    from safetensors.torch import load
-
-    weights = load(context.store.get(parts.weights))
-    return module_from(context.encoder.config.read_bytes(), weights, attention="eager")

@@ -1,7 +1,7 @@
 """Training of entity models: word labels, by fine-tuning or on a frozen encoder.
 
-The validation part chooses decoder and temperature. Unless it is large, the model then takes it in as well: with a
-handful of documents each one counts.
+The validation part chooses decoder and temperature, with a model that has not seen it. Unless it is large, the model
+that is kept is then trained on all training documents: with a handful of them each one counts.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from models.evaluation.counts import count_entities, score
 from models.heads import EntityHead, entity_labels
 from models.manifest import Decoding
 from models.training.answers import entity_document
-from models.training.context import Context, Learnt, Parts, restore_encoder, store_parts
+from models.training.context import Context, Learnt, Parts, store_parts
 from models.training.examples import IGNORED, Labels, Reading, read_documents, touching, word_labels
 from models.training.finetune import Task, fine_tune, freeze_embeddings
 from models.training.network import EntityNetwork, Unit
-from models.training.recipe import Recipe, entity_recipe, refit_recipe
+from models.training.recipe import Recipe, entity_recipe, probe_recipe
 from models.training.regression import fit
 from models.training.split import hold_out
 from models.training.states import Floats, States
@@ -85,20 +85,26 @@ def _read(context: Context) -> _Data:
 
 
 def _fine_tune(context: Context, data: _Data) -> Learnt:
-    fit_units = _units(*data.part(validates=False))
-    recipe = entity_recipe(sum(unit.n_tokens for unit in fit_units), epochs=context.settings.epochs)
-    all_units = _units(data.readings, data.labels)
-    n_tokens = sum(unit.n_tokens for unit in fit_units) * recipe.epochs
-    n_refit = 0 if data.is_large else sum(unit.n_tokens for unit in all_units) * refit_recipe(recipe).epochs
-    context.progress.expected_s["training"] = (n_tokens + n_refit) / _TOKENS_PER_S
-    share = n_tokens / (n_tokens + n_refit)
+    units = _units(data.readings, data.labels)
+    seen = _units(*data.part(validates=False))
+    recipe = entity_recipe(_n_tokens(seen if data.is_large else units), epochs=context.settings.epochs)
+    first = recipe if data.is_large else probe_recipe(recipe)
+    n_probe = _n_tokens(seen) * first.epochs
+    n_final = 0 if data.is_large else _n_tokens(units) * recipe.epochs
+    context.progress.expected_s["training"] = (n_probe + n_final) / _TOKENS_PER_S
     context.progress.enter("training")
-    probe, choice = _probe(context, data, fit_units, recipe=recipe, share=share)
+    share = n_probe / (n_probe + n_final)
+    probe, choice = _probe(context, data, seen, recipe=first, share=share)
     final = probe
     if not data.is_large:
-        final = _refit(context, all_units, probe=probe, choice=choice, recipe=recipe, share=share)
-    facts = {"method": "fineTune", **recipe.facts(), "refitEpochs": 0 if data.is_large else refit_recipe(recipe).epochs}
-    return _learnt(context, data, probe=probe, final=final, choice=choice, facts=facts)
+        final = _refit(context, units, probe=probe, choice=choice, recipe=recipe, share=share)
+    return _learnt(
+        context, data, probe=probe, final=final, choice=choice, facts={"method": "fineTune", **recipe.facts()}
+    )
+
+
+def _n_tokens(units: Sequence[Unit]) -> int:
+    return sum(unit.n_tokens for unit in units)
 
 
 def _probe(
@@ -125,31 +131,30 @@ def _probe(
 def _refit(
     context: Context, units: Sequence[Unit], *, probe: Parts, choice: _Choice, recipe: Recipe, share: float
 ) -> Parts:
-    network = _network(context, recipe, parts=probe)
+    """Train once more, on all training documents."""
+    network = _network(context, recipe)
 
     def report(done: float, figures: dict[str, float]) -> None:
         context.progress.report(share + done * (1 - share), **figures)
 
     facts = {"probe": asdict(probe), "choice": asdict(choice)}
-    task = Task("refit", units, refit_recipe(recipe), context.seed + 1, report=report, facts=facts)
+    task = Task("refit", units, recipe, context.seed, report=report, facts=facts)
     fine_tune(network, task, journal=context.journal)
     return store_parts(context, network.encoder, network.numpy_head())
 
 
-def _network(context: Context, recipe: Recipe, *, parts: Parts | None = None) -> EntityNetwork:
+def _network(context: Context, recipe: Recipe) -> EntityNetwork:
     import torch
 
     torch.manual_seed(context.seed)
     network = EntityNetwork(
-        restore_encoder(context, parts) if parts else context.load_encoder(),
+        context.load_encoder(),
         context.tokenizer,
         n_labels=len(entity_labels(context.job.categories)),
         width=context.encoder.hidden_size,
         max_tokens=context.encoder.max_tokens,
         dropout=recipe.head_dropout,
     )
-    if parts:
-        network.load_head(context.store.get(parts.head))
     freeze_embeddings(network.encoder)
     return network
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from models.features import N_FEATURES
@@ -52,10 +51,6 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def loss(self, units: Sequence[Unit]) -> Tensor:
         """Return the mean loss of a batch."""
-
-    def load_head(self, data: bytes) -> None:
-        """Take the weights of a stored head."""
-        self.head.load_state_dict(load(data))
 
     @abstractmethod
     def numpy_head(self) -> Head:

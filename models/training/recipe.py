@@ -31,8 +31,6 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 3, 12
 _SMALLEST_BATCH, _SMALL_BATCH, _LARGE_BATCH = 64, 512, 2048
 _STEPS_AN_EPOCH = 14
 _MANY_TOKENS = 60_000
-_FILLED = 0.8
-"""How full batches are, about, of what is no padding."""
 
 
 def entity_recipe(n_tokens: int, *, epochs: int | None = None) -> Recipe:
@@ -62,18 +60,13 @@ def _batch(n_tokens: int, *, largest: int) -> int:
 
 
 def _epochs(n_tokens: int, batch: int) -> int:
-    wanted = round(_STEPS * batch * _FILLED / max(n_tokens, 1))
+    wanted = round(_STEPS * batch / max(n_tokens, 1))
     return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
-def refit_recipe(recipe: Recipe) -> Recipe:
-    """Return the shorter, gentler recipe that takes in the validation documents after everything is chosen."""
-    return replace(
-        recipe,
-        epochs=max(1, round(recipe.epochs / 4)),
-        learning_rate=recipe.learning_rate / 2,
-        head_learning_rate=recipe.head_learning_rate / 2,
-    )
+def probe_recipe(recipe: Recipe) -> Recipe:
+    """Return the shorter recipe of a model that only has to choose decoder, temperature and backend."""
+    return replace(recipe, epochs=max(_FEWEST_EPOCHS, -(-recipe.epochs // 2)))
 
 
 def _camel(name: str) -> str:

@@ -78,7 +78,7 @@ def test_a_multi_label_model_learns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [Kind.SINGLE_LABEL, Kind.MULTI_LABEL])
 def test_classes_can_be_fine_tuned(tmp_path: Path, kind: Kind) -> None:
     documents = class_documents(n_classes=1 if kind is Kind.SINGLE_LABEL else 2)
-    job = make_job(tmp_path, kind, method="fineTune", epochs=15)
+    job = make_job(tmp_path, kind, method="fineTune", epochs=30)
     result = run(job, documents)
     manifest = Store(job.store).load_manifest(result.digest)
     assert manifest.hyperparameters["method"] == "fineTune"
