@@ -27,6 +27,7 @@ class Committer:
         group: The consumer group.
         answering: Makes the messages, by input topic.
         ownership: What to tell of aborted transactions.
+        patience_s: How long a transaction may take: longer than the broker keeps it open.
         limits: The largest message of each topic.
         dead_letter_limit: Stops us when everything turns bad.
         status: What is told of each commit.
@@ -40,6 +41,7 @@ class Committer:
         *,
         answering: Mapping[str, Answering],
         ownership: Ownership,
+        patience_s: float,
         limits: Limits,
         dead_letter_limit: DeadLetterLimit,
         status: LoopStatus,
@@ -49,6 +51,7 @@ class Committer:
         self._group = group
         self._answering = answering
         self._ownership = ownership
+        self._patience_s = patience_s
         self._limits = limits
         self._dead_letter_limit = dead_letter_limit
         self._status = status
@@ -84,25 +87,28 @@ class Committer:
         encoded = time.monotonic()
         self._metrics.observe_stage("encode", encoded - started)
         try:
-            await commit(
-                partition.producers.next(),
-                outcome.messages,
-                offset=(partition.tp, outcome.next_offset),
-                group=self._group,
-                limit=self._limits,
-            )
-        except KafkaError as error:
+            # NOTE: a client may wait forever, although the broker has long aborted the transaction. Whether it went
+            # through is for the committed offset to say, which is read after new producers fenced these.
+            async with asyncio.timeout(self._patience_s):
+                await commit(
+                    partition.producers.next(),
+                    outcome.messages,
+                    offset=(partition.tp, outcome.next_offset),
+                    group=self._group,
+                    limit=self._limits,
+                )
+        except (KafkaError, TimeoutError) as error:
             self._aborted(partition, error)
         else:
             self._metrics.observe_stage("commit", time.monotonic() - encoded)
             self._committed(partition, outcome)
 
-    def _aborted(self, partition: Partition, error: KafkaError) -> None:
+    def _aborted(self, partition: Partition, error: Exception) -> None:
         if isinstance(error, TooLarge):
             batch = error.batch
             self._limits.refused(batch.topic, batch=batch.n_bytes, message=batch.largest)
         self._metrics.aborts.inc()
-        logger.warning("aborted a transaction of %s: %r", partition.tp, error, extra={"action": "abort"})
+        logger.warning("gave up a transaction of %s: %r", partition.tp, error, extra={"action": "abort"})
         self._ownership.lost(partition)
 
     def _committed(self, partition: Partition, outcome: Outcome) -> None:

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 COMMITS_S = 4.0
 """How long a rebalance waits for the transactions in flight; well below every rebalance timeout."""
+BEGIN_S = 30.0
+"""How long it may take to begin with a partition before it is tried again with new producers."""
 _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 5.0
 
@@ -149,11 +151,13 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
                 return
 
     async def _begin(self, tp: TopicPartition, producers: Turns) -> int:
-        await producers.start()
-        committed: int | None = await self.consumer.committed(tp)
-        if committed is None:
-            await self.consumer.seek_to_beginning(tp)
-            return int(await self.consumer.position(tp))
+        """Start the producers, then read the committed offset, then seek: nothing may come between in another order."""
+        async with asyncio.timeout(BEGIN_S):
+            await producers.start()
+            committed: int | None = await self.consumer.committed(tp)
+            if committed is None:
+                # NOTE: aiokafka's seek_to_beginning never returns for a paused partition that has records buffered.
+                committed = (await self.consumer.beginning_offsets([tp]))[tp]
         self.consumer.seek(tp, committed)
         return committed
 

@@ -39,6 +39,8 @@ REBALANCE_MS = 8000
 _REQUEST_MS = 20_000
 _MEGABYTE = 1024 * 1024
 _JOIN_S = 20.0
+_TRANSACTIONS = 2
+"""How many transaction timeouts we wait for one transaction."""
 _RETRY_S = 1.0
 
 
@@ -208,6 +210,7 @@ class HotLoopThread:
             settings.group,
             answering=_answering(settings, limits),
             ownership=ownership,
+            patience_s=_TRANSACTIONS * settings.transaction_timeout_s,
             limits=limits,
             dead_letter_limit=DeadLetterLimit(settings.dead_letter_limit),
             status=self.status,

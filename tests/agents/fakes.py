@@ -103,11 +103,8 @@ class FakeConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks.append((partition, offset))
 
-    async def seek_to_beginning(self, partition: TopicPartition) -> None:
-        self.seeks.append((partition, 0))
-
-    async def position(self, _partition: TopicPartition) -> int:
-        return 0
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
 
     async def committed(self, partition: TopicPartition) -> int | None:
         return self.committed_offsets.get(partition)

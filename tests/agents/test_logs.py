@@ -14,7 +14,8 @@ from agents.logs import JsonLines, RateLimit, Text, setup_logs
 def _as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "faust", "mode", "kafka")}
+    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "faust", "mode", "kafka", "agents")}
+    logging.getLogger("agents").setLevel(logging.NOTSET)
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
