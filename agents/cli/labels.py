@@ -143,7 +143,12 @@ async def put_labels(cli: Cli, client: "Client", project: str, source: LabelsSou
 
 
 def bundle_of(project: "ProjectRecord", source: LabelsSource) -> bytes:
-    """Return labels and texts as one: Azure's file as it is, other formats turned into it."""
+    """Return labels and texts as one: Azure's file as it is, other formats turned into it.
+
+    No two bundles are the same: each is deleted after its import, which must not take away another's.
+    """
+    from uuid import uuid4
+
     import orjson
 
     from schemas.label_set import documents_of
@@ -156,7 +161,7 @@ def bundle_of(project: "ProjectRecord", source: LabelsSource) -> bytes:
         record = project.model_copy(update={"categories": list(labels.categories)})
         file = labels_file(record, documents_of(labels, project=project.name))
     texts = {document.id: document.text for document in labels.documents}
-    return orjson.dumps({"labelsFile": file, "documents": texts})
+    return orjson.dumps({"labelsFile": file, "documents": texts, "nonce": uuid4().hex})
 
 
 @command(app, "export", example="lexstream labels export loans labels.json --documents documents/")

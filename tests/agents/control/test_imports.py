@@ -1,15 +1,18 @@
 """Bundles: from the store to a checked import."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from agents.cli.labels import LabelsSource, bundle_of
 from agents.control.imports import read_import
 from agents.control.projects import Import
 from schemas.commands import ImportLabels, ImportLabelsCommand
 from schemas.errors import ArtefactNotFound
+from schemas.labels_file import parse_labels_file
 from schemas.names import Kind
 from schemas.records import ProjectRecord
 from tests.agents.control_kit import make_bundle
@@ -60,6 +63,16 @@ def test_an_import_holds_the_documents_in_code_points_and_the_project_after_it()
     assert found.project is not None
     assert (found.project.language, found.project.n_documents, found.project.n_labelled) == ("en", 10, 10)
     assert (found.project.kind, found.project.created_at) == (Kind.ENTITIES, AT)
+
+
+def test_two_bundles_of_the_same_labels_are_two_so_that_one_can_be_deleted(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_bytes(orjson.dumps(labels()))
+    source = LabelsSource(file, parse_labels_file(file.read_bytes()).with_texts(TEXTS, []))
+    first, second = bundle_of(PROJECT, source), bundle_of(PROJECT, source)
+    assert first != second
+    assert read(first).problems == ()
+    assert read(first).labels == read(second).labels
 
 
 @pytest.mark.parametrize(
