@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError
 
 from agents.app import group_of
 from agents.control.decide import decide
-from agents.control.decision import Decision, Garbage, garbage_of, live_digests, rejected
+from agents.control.decision import Decision, Garbage, garbage_of, rejected, still_dead
+from agents.control.garbage import Blobs, delete_garbage
 from agents.control.imports import read_import
 from agents.control.projects import Import
 from agents.control.reading import Invalid, read_command
@@ -23,7 +24,7 @@ from agents.topics import create_routes
 from agents.writer import Entry, Writer, event_entry, producer_options
 from schemas.base import now
 from schemas.commands import Command, ImportLabelsCommand
-from schemas.errors import Fenced, InvalidInput, LexstreamError, Unavailable
+from schemas.errors import Fenced, InvalidInput, Unavailable
 from schemas.records import JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
@@ -31,19 +32,6 @@ logger = logging.getLogger(__name__)
 _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
 _LONGEST_PAUSE_S: Final = 10.0
-
-
-class Blobs(Protocol):
-    """What of the model store is used."""
-
-    def get(self, digest: str) -> bytes:
-        """Return a blob."""
-
-    def delete_blob(self, digest: str) -> None:
-        """Delete a blob."""
-
-    def delete_model(self, digest: str) -> None:
-        """Delete a model and the blobs that no other has."""
 
 
 class Current(Protocol):
@@ -147,7 +135,7 @@ class Controller:
         elif done := registry.command(command.id):
             again = registry.job(command.id)
             jobs = [again] if again and again.status is JobStatus.NOT_STARTED else []
-            await self._finish(jobs, _dead(garbage_of(done), registry), offset)
+            await self._finish(jobs, still_dead(garbage_of(done), registry), offset)
         else:
             await self._do(command, registry, offset)
 
@@ -167,7 +155,9 @@ class Controller:
             extra={"action": "command", "command_id": command.id, "project": command.project},
         )
         if has_more:
-            await self._finish(decision.jobs, decision.garbage, offset)
+            # Anybody may name anything as a bundle, even a blob that is in use.
+            garbage = still_dead(decision.garbage, registry.after(decision.changes))
+            await self._finish(decision.jobs, garbage, offset)
 
     async def _decided(self, command: Command, registry: Registry) -> Decision:
         imported = None
@@ -209,25 +199,6 @@ class Controller:
 
 def _is_current(app: Any, generation: int) -> bool:
     return bool(generation == app.consumer_generation_id)
-
-
-def delete_garbage(store: Blobs, garbage: Garbage) -> None:
-    """Delete what nothing names any more. What cannot be deleted stays, and is logged: it does no harm."""
-    deletions: list[tuple[Callable[[str], None], str]] = [(store.delete_model, digest) for digest in garbage.models]
-    deletions += [(store.delete_blob, digest) for digest in garbage.blobs]
-    for delete, digest in deletions:
-        try:
-            delete(digest)
-        except LexstreamError as error:
-            logger.warning("%s stays in the store: %s", digest, error, extra={"action": "garbage"})
-
-
-def _dead(garbage: Garbage, registry: Registry) -> Garbage:
-    alive = live_digests(registry)
-    return Garbage(
-        tuple(digest for digest in garbage.models if digest not in alive),
-        tuple(digest for digest in garbage.blobs if digest not in alive),
-    )
 
 
 def _entries(settings: Settings, project: str, decision: Decision, removed: list[str]) -> Iterator[Entry]:

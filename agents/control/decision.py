@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.registry import Registry
 from schemas.base import Timestamp
-from schemas.commands import Command
+from schemas.commands import Command, ImportLabelsCommand
 from schemas.control_events import ControlEvent, EventType
 from schemas.labels import LabelledDocument
 from schemas.names import Digest
@@ -58,10 +58,18 @@ def event_of(command: Command, event: EventType, details: Mapping[str, Any]) -> 
 
 
 def rejected(command: Command, problems: Sequence[str], *, at: Timestamp) -> Decision:
-    """Return the refusal of a command, with everything that is wrong; nothing else changes."""
+    """Return the refusal of a command, with everything that is wrong; nothing else changes.
+
+    The bundle of an import goes all the same: it is full of text that nobody reads again.
+    """
     details = {"command": command.command, "problems": list(problems)}
-    record = _command_record(command, event=EventType.REJECTED, at=at, details=details)
-    return Decision(changes={record_key(record): record}, events=[event_of(command, EventType.REJECTED, details)])
+    garbage = Garbage(blobs=(command.parameters.bundle,) if isinstance(command, ImportLabelsCommand) else ())
+    record = _command_record(command, event=EventType.REJECTED, at=at, details=details | _kept(garbage))
+    return Decision(
+        changes={record_key(record): record},
+        events=[event_of(command, EventType.REJECTED, details)],
+        garbage=garbage,
+    )
 
 
 def accepted(
@@ -99,8 +107,7 @@ def accepted(
         events.append(event_of(command, EventType.SUCCEEDED, said))
     garbage = garbage_after(registry, changes, blobs=blobs)
     event = EventType.SUCCEEDED if ends else EventType.ACCEPTED
-    kept = said | {"garbage": {"models": garbage.models, "blobs": garbage.blobs}}
-    record = _command_record(command, event=event, at=at, details=kept)
+    record = _command_record(command, event=event, at=at, details=said | _kept(garbage))
     return Decision(
         changes={**changes, record_key(record): record},
         events=events,
@@ -126,9 +133,22 @@ def garbage_of(record: CommandRecord) -> Garbage:
     return Garbage(tuple(kept.get("models", ())), tuple(kept.get("blobs", ())))
 
 
+def still_dead(garbage: Garbage, registry: Registry) -> Garbage:
+    """Return what of ``garbage`` the registry does not name."""
+    alive = live_digests(registry)
+    return Garbage(
+        tuple(digest for digest in garbage.models if digest not in alive),
+        tuple(digest for digest in garbage.blobs if digest not in alive),
+    )
+
+
 def live_digests(registry: Registry) -> set[str]:
     """Return the digests of all models and evaluations that the registry names."""
     return _model_digests(registry) | {model.evaluation for model in registry.all(ModelRecord)}
+
+
+def _kept(garbage: Garbage) -> dict[str, Any]:
+    return {"garbage": {"models": garbage.models, "blobs": garbage.blobs}} if garbage != Garbage() else {}
 
 
 def _model_digests(registry: Registry) -> set[str]:

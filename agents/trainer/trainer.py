@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from agents.app import group_of
-from agents.control.controller import Blobs, delete_garbage
 from agents.control.decision import Garbage, live_digests
+from agents.control.garbage import Blobs, delete_garbage
 from agents.leaving import leave
 from agents.registry import Registry, RegistryFollower, encode_record
 from agents.settings import Settings

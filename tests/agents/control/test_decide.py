@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.control.decide import decide
-from agents.control.decision import Decision, Labels, garbage_of
+from agents.control.decision import Decision, Garbage, Labels, garbage_of, still_dead
 from agents.control.projects import Import
 from agents.registry import Registry
 from schemas.commands import COMMAND, Command, ImportLabelsCommand, Rule, Train
@@ -329,6 +329,23 @@ def test_an_import_with_problems_is_refused_whole() -> None:
     imported = Import(problems=("documents[0]: bad", "documents[1]: bad"))
     decision = decide(FULL, command("importLabels", bundle=THREE), at=AT, imported=imported)
     assert problems(decision) == ["documents[0]: bad", "documents[1]: bad"]
+
+
+def test_the_bundle_of_a_refused_import_is_garbage_for_it_holds_texts() -> None:
+    for refused in (Import(problems=("bad",)), Import()):
+        decision = decide(FULL, command("importLabels", bundle=THREE), at=AT, imported=refused)
+        assert decision.garbage.blobs == (THREE,)
+        record = decision.changes["command/importLabels-1"]
+        assert isinstance(record, CommandRecord)
+        assert garbage_of(record) == decision.garbage
+        assert "garbage" not in decision.events[0].details
+    assert decide(Registry(), command("importLabels", bundle=THREE), at=AT).garbage.blobs == (THREE,)
+    assert decide(Registry(), command("deleteProject"), at=AT).garbage == Garbage()
+
+
+def test_what_the_registry_names_is_no_garbage_whoever_says_so() -> None:
+    garbage = Garbage(models=(ONE, THREE), blobs=(EVALUATION, THREE))
+    assert still_dead(garbage, state(project(), model())) == Garbage((THREE,), (THREE,))
 
 
 def test_training_makes_a_job_with_the_commands_id() -> None:
