@@ -1,6 +1,6 @@
 """Train on labelled documents as a trainer does, over several seeded splits, and print what came out.
 
-    python benchmarks/quality.py labels.json --documents DIR [--splits 5] [--percentage 80] [--method auto]
+    python benchmarks/quality.py labels.json --documents DIR [--seeds 0 1 2 3 4] [--percentage 80] [--method auto]
     python benchmarks/quality.py train.csv --test test.csv --per-class 10
 
 The first form reads Azure's labels file, whose offsets count UTF-16 units; the second CSV files with the columns
@@ -33,7 +33,7 @@ def main() -> None:
     kind, documents = read(arguments)
     scores = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(arguments.splits):
+        for seed in arguments.seeds:
             chosen = choose(documents, per_class=arguments.per_class, seed=seed)
             evaluation, seconds, last = run(kind, chosen, seed=seed, arguments=arguments, folder=Path(folder))
             scores.append(evaluation.micro_f1)
@@ -54,7 +54,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--documents", type=Path, help="folder of the texts; by default that of the labels file")
     parser.add_argument("--test", type=Path, help="a second CSV file, to test on")
     parser.add_argument("--per-class", type=int, help="take so many training documents of each class")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one split for each")
     parser.add_argument("--percentage", type=int, default=80)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--epochs", type=int)

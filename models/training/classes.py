@@ -32,9 +32,9 @@ from schemas.names import Kind
 VALIDATION_SHARE = 0.15
 _LARGE_VALIDATION = 100
 _MAX_TOKENS, _OVERLAP = 256, 32
-_FEW_LABELS = 60
+_FEW_LABELS = 100
 """Fewer labels a class than this, and frozen embeddings do as well as a fine-tuning."""
-_LONGEST_AUTO_S = 900.0
+_LONGEST_AUTO_S = 300.0
 _TOKENS_PER_S = 2000
 _TRAINED_SEGMENTS = 4
 _CENTROID_SCALE = 8.0
