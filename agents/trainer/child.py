@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,12 +14,15 @@ from typing import Any, Final
 
 import orjson
 
+from schemas.errors import Unavailable
+
 logger = logging.getLogger(__name__)
 
 COMMAND: Final = (sys.executable, "-m", "models.training")
 _STOP_S: Final = 2.0
 _LINE_BYTES: Final = 16 * 1024 * 1024
-_SHOWN_CHARS: Final = 500
+_ERROR_LINE: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Z]\w{0,80})(?::.*)?")
+"""The line after a traceback's frames. Of it only the class is kept: messages of libraries may quote documents."""
 _TRY_AGAIN: Final = os.EX_TEMPFAIL
 """Exit code of a training that failed for something outside, such as a store that did not answer."""
 
@@ -60,6 +64,9 @@ async def run_child(
         folder: Holds the job and its documents.
         on_progress: Called with each report of progress, in order.
         command: The program and its first arguments.
+
+    Raises:
+        Unavailable: If something outside, such as the store, did not answer; the next attempt goes on from there.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -70,7 +77,7 @@ async def run_child(
         limit=_LINE_BYTES,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-    errors = asyncio.create_task(_last_line(process.stderr), name="training-stderr")
+    errors = asyncio.create_task(_last_error(process.stderr), name="training-stderr")
     try:
         last = await _reports(process.stdout, on_progress)
         code = await process.wait()
@@ -87,12 +94,12 @@ def _ended(last: Report | None, code: int, error: str) -> Ended:
         case {"event": "succeeded", "digest": str(), "evaluation": str()} if last is not None and code == 0:
             return Succeeded(last)
         case {"event": "failed", "problems": [*problems]} if code == _TRY_AGAIN:
-            return Crashed("; ".join(map(str, problems)))
+            raise Unavailable("; ".join(map(str, problems)))
         case {"event": "failed", "problems": [*problems]}:
             return Failed([str(problem) for problem in problems])
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-    return Crashed(f"the training process ended with {how}{hint}: {error or 'it wrote no error'}")
+    return Crashed(f"the training process ended with {how}{hint}: {error or 'it raised no error'}")
 
 
 async def _reports(
@@ -118,12 +125,18 @@ def _report(line: bytes) -> Report | None:
     return report if isinstance(report, dict) and "event" in report else None
 
 
-async def _last_line(stderr: asyncio.StreamReader | None) -> str:
+async def _last_error(stderr: asyncio.StreamReader | None) -> str:
     assert stderr is not None  # noqa: S101 - it was asked for
-    last = ""
+    last, in_frames = "", False
     with contextlib.suppress(ValueError):  # a line beyond all bounds: what came before has to do
         while line := await stderr.readline():
-            last = line.decode("utf-8", "replace").strip()[:_SHOWN_CHARS] or last
+            text = line.decode("utf-8", "replace").rstrip()
+            if text.startswith("Traceback"):
+                in_frames = True
+            elif in_frames and text and not text[0].isspace():
+                in_frames = False
+                found = _ERROR_LINE.fullmatch(text)
+                last = found[1] if found else last
     return last
 
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from agents.trainer.child import Crashed, Failed, Report, Succeeded, run_child
+from schemas.errors import Unavailable
 
 GOOD = '{"event": "succeeded", "digest": "d", "evaluation": "e"}'
 
@@ -41,28 +42,30 @@ assert sys.argv[1] == {str(tmp_path)!r}
     ("code", "expected"),
     [
         ("""print('{"event": "failed", "problems": ["a", "b"]}'); exit(1)""", Failed(["a", "b"])),
+        ("raise MemoryError('too big')", Crashed("the training process ended with exit code 1: MemoryError")),
         (
-            """print('{"event": "failed", "problems": ["store away"]}'); exit(75)""",
-            Crashed("store away"),
+            "class DataError(ValueError): pass\nraise DataError('Mrs Smith, born 1970\\nBuyer: Jones')",
+            Crashed("the training process ended with exit code 1: DataError"),
         ),
-        (
-            "raise MemoryError('too big')",
-            Crashed("the training process ended with exit code 1: MemoryError: too big"),
-        ),
-        ("pass", Crashed("the training process ended with exit code 0: it wrote no error")),
-        (f"print({GOOD!r}); exit(4)", Crashed("the training process ended with exit code 4: it wrote no error")),
+        ("pass", Crashed("the training process ended with exit code 0: it raised no error")),
+        (f"print({GOOD!r}); exit(4)", Crashed("the training process ended with exit code 4: it raised no error")),
         (
             """print('{"event": "succeeded"}')""",
-            Crashed("the training process ended with exit code 0: it wrote no error"),
+            Crashed("the training process ended with exit code 0: it raised no error"),
         ),
         (
             "import os; os.kill(os.getpid(), 9)",
-            Crashed("the training process ended with signal SIGKILL (out of memory?): it wrote no error"),
+            Crashed("the training process ended with signal SIGKILL (out of memory?): it raised no error"),
         ),
     ],
 )
 async def test_every_end_has_its_meaning(code: str, expected: object, tmp_path: Path) -> None:
     assert (await run(code, tmp_path))[0] == expected
+
+
+async def test_a_training_that_ends_because_the_store_is_away_has_not_failed(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="store away"):
+        await run("""print('{"event": "failed", "problems": ["store away"]}'); exit(75)""", tmp_path)
 
 
 async def test_much_on_standard_error_blocks_nothing(tmp_path: Path) -> None:
