@@ -14,9 +14,12 @@ Prediction = Any
 """A typed dictionary with ``entities`` or ``classes``, as the engine returns it."""
 
 
+_LAST_MS = int(datetime.max.replace(tzinfo=UTC).timestamp()) * 1000 - 1
+
+
 def timestamp(ms: int) -> str:
-    """Return milliseconds since 1970 as ISO 8601 in UTC."""
-    moment = datetime.fromtimestamp(max(ms, 0) / 1000, UTC)
+    """Return milliseconds since 1970 as ISO 8601 in UTC; what is no date, such as microseconds, as the nearest one."""
+    moment = datetime.fromtimestamp(min(max(ms, 0), _LAST_MS) / 1000, UTC)
     return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PARTITIONS: Final = 4
 _CREATED_S: Final = 20.0
+_HEADERS_BYTES: Final = 64 * 1024
+"""Room for what a dead letter has beside its event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,12 @@ def topic_problems(settings: Settings, wanted: Sequence[TopicSpec], found: Mappi
     pairs = [(lane.input, lane.output) for lane in settings.all_lanes]
     pairs += [(lane.input, route) for lane in settings.all_lanes for route in routes]
     pairs += [(lane.input, settings.topics.dead_letters) for lane in settings.all_lanes]
-    return problems + _too_narrow(pairs, found) + _not_single(settings, found)
+    return [
+        *problems,
+        *_too_narrow(pairs, found),
+        *_too_small_for_dead_letters(settings, found),
+        *_not_single(settings, found),
+    ]
 
 
 def _wrong(spec: TopicSpec, found: Found) -> list[str]:
@@ -221,8 +228,27 @@ def _too_narrow(pairs: Iterable[tuple[str, str]], found: Mapping[str, Found]) ->
     return list(problems.values())
 
 
+def _too_small_for_dead_letters(settings: Settings, found: Mapping[str, Found]) -> list[str]:
+    """A dead letter holds the whole event: one that does not fit its topic would stop its partition."""
+    name = settings.topics.dead_letters
+    if name not in found:
+        return []
+    room = _largest(found[name])
+    inputs = [lane.input for lane in settings.all_lanes if lane.input in found]
+    return [
+        f"topic {name} has max.message.bytes {room}, expected more than the {largest} of the input {source}: run "
+        f"`kafka-configs --alter --topic {name} --add-config max.message.bytes={largest + _HEADERS_BYTES}`"
+        for source in inputs
+        if (largest := _largest(found[source])) >= room
+    ]
+
+
+def _largest(topic: Found) -> int:
+    return int(topic.config.get("max.message.bytes", 0))
+
+
 def _not_single(settings: Settings, found: Mapping[str, Found]) -> list[str]:
-    names = settings.topics.control, settings.topics.registry
+    names = settings.topics.control, settings.topics.control_events, settings.topics.registry
     return [
         f"topic {name} has {found[name].partitions} partitions, expected exactly 1 (its order is what counts): "
         "delete it, or choose another namespace, and run `lexstream topics create`"

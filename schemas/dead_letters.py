@@ -19,8 +19,16 @@ _NAMES = ("topic", "partition", "offset", "timestamp", "stage", "exception.class
 
 
 def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    """Return ``headers`` without those of a dead letter, in their order: what a replay sends."""
-    return [(name, value) for name, value in headers if not name.startswith(PREFIX)]
+    """Return a dead letter's ``headers`` without those that were added, in their order: what a replay sends.
+
+    Of each name the last one was added; an event that was somebody else's dead letter before keeps what it had.
+    """
+    kept = list(headers)
+    for added in (PREFIX + name for name in _NAMES):
+        last = next((place for place in reversed(range(len(kept))) if kept[place][0] == added), None)
+        if last is not None:
+            del kept[last]
+    return kept
 
 
 def dead_letter_headers(
@@ -45,7 +53,7 @@ def dead_letter_headers(
     added = [
         (PREFIX + name, value.encode("utf-8", errors="replace")) for name, value in zip(_NAMES, values, strict=True)
     ]
-    return original_headers(headers) + added
+    return [*headers, *added]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, field_validator
 
 from schemas.base import Message
-from schemas.names import Name
+
+Asked = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A name that may be one of ours or not: a task that asks for a wrong one fails, its document does not."""
 
 
 class Task(Message):
     """One deployment of one project, asked of a document."""
 
-    project: Name
-    deployment: Name
+    project: Asked
+    deployment: Asked
 
     def __str__(self) -> str:
         return f"{self.project}/{self.deployment}"

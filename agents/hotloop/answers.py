@@ -16,7 +16,7 @@ from schemas.control_events import ControlEvent, EventType
 from schemas.dead_letters import dead_letter_headers
 from schemas.documents import DocumentEvent
 from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
-from schemas.errors import EncodeError, EventError, InvalidEvent, ModelError, TasksFailed
+from schemas.errors import EncodeError, EventError, Fatal, InvalidEvent, ModelError, TasksFailed
 
 _OVERHEAD = 256
 """What a batch of one message has around key, value and headers, generously."""
@@ -138,13 +138,23 @@ class Answering:
             raise one.answer
         if not answerers.served:
             raise _nobody(record, answerers)
-        document = self._document(record, event, one, at)
-        value = self._codec.encode(document)
+        document, value = self._written(record, event, one, at)
         headers = _headers(record, answerers.served)
         output = outgoing(self._lane.output, record.partition, key=record.key, value=value, headers=headers)
         messages = [output, *(output._replace(topic=topic) for topic in routed_topics(routes, document["results"]))]
         self._check_size(messages)
         return messages
+
+    def _written(self, record: Record, event: DocumentEvent, one: Asked, at: str) -> tuple[EnrichedDocument, bytes]:
+        try:
+            document = self._document(record, event, one, at)
+            return document, self._codec.encode(document)
+        except EventError:
+            raise
+        except Exception as error:
+            # What nobody foresaw about one document must not stop its partition for ever; when it is about all of
+            # them, the dead letter limit stops us. The library's own words may quote the document.
+            raise EncodeError(f"the enriched document could not be made: {type(error).__name__}") from error
 
     def _document(self, record: Record, event: DocumentEvent, one: Asked, at: str) -> EnrichedDocument:
         assert not isinstance(one.answer, ModelError)  # noqa: S101 - the caller looked
@@ -170,7 +180,13 @@ class Answering:
             timestamp_ms=record.timestamp,
             error=error,
         )
-        return outgoing(self._dead_letters, record.partition, key=record.key, value=record.value, headers=headers)
+        message = outgoing(self._dead_letters, record.partition, key=record.key, value=record.value, headers=headers)
+        if message.n_bytes > (limit := self._limit(self._dead_letters)):
+            raise Fatal(
+                f"the dead letter of {record.topic}/{record.partition}/{record.offset} takes {message.n_bytes} bytes, "
+                f"{self._dead_letters} takes at most {limit}: raise its max.message.bytes above that of {record.topic}"
+            )
+        return message
 
     def _note_switches(self, one: Asked, outcome: Outcome) -> None:
         for served in one.answerers.served:

@@ -1,9 +1,12 @@
 """The hot loop: read ahead, form a window, let the models read it, commit. Exactly once for read_committed readers."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from aiokafka.errors import KafkaError
 
 from agents.hotloop.answers import Asked
 from agents.hotloop.asking import Asking
@@ -19,7 +22,7 @@ from agents.routing import Routes
 
 MAX_UNCOMMITTED = 4
 """Windows that were read but are not committed: enough to never wait for a commit, few enough to bound memory."""
-STOP_S = 5.0
+STOP_S = 2.5
 """How long a stop waits for the window in the model, and then for the transactions."""
 _OBSERVE_S = 0.2
 
@@ -81,7 +84,8 @@ class HotLoop:
         for task in self._tasks:
             await _cancel(task)
         await self._parts.ownership.release_all()
-        await asyncio.wait_for(self._parts.consumer.stop(), STOP_S)
+        with contextlib.suppress(KafkaError, TimeoutError):  # nothing is lost: the group finds out by itself
+            await asyncio.wait_for(self._parts.consumer.stop(), STOP_S)
 
     async def _finish(self, windows: "asyncio.Task[None]") -> None:
         self._stopping = True

@@ -21,6 +21,7 @@ class Partition:
     Attributes:
         epoch: Raised whenever reading starts again somewhere else. What belongs to an older one is dropped.
         committed: The offset that the next window starts at or after.
+        next_read: The offset behind the last event that was queued.
         commits: The transactions in flight or waiting for their turn.
         turn: Held by the window that commits; windows commit in the order in which they took it.
         served: Which digest each deployment used in the last transaction.
@@ -31,6 +32,7 @@ class Partition:
     producers: Turns
     epoch: int
     committed: int
+    next_read: int
     queue: deque[Item] = field(default_factory=deque)
     n_bytes: int = 0
     in_flight: int = 0
@@ -44,6 +46,7 @@ class Partition:
         for item in items:
             self.queue.append(item)
             self.n_bytes += item.n_bytes
+            self.next_read = item.record.offset + 1
 
     def take(self, count: int) -> list[Item]:
         """Return the first items, which wait no longer."""

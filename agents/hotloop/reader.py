@@ -85,6 +85,7 @@ class Reader:
             except KafkaError as error:
                 self._metrics.retries.labels("poll").inc()
                 logger.warning("cannot poll: %r; trying again", error, extra={"action": "retry"})
+                self._ownership.read_again()
                 await asyncio.sleep(_RETRY_S)
                 continue
             if batches:

@@ -27,7 +27,7 @@ BATCH_BYTES = 512 * 1024
 """Half of what a topic takes by default, since Kafka applies its limit to whole batches."""
 BUILDER_BYTES = 2 * BATCH_BYTES
 """What the client's own batches hold: more than we ever put into one that has several messages."""
-_STOP_S = 3.0
+_STOP_S = 2.0
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 

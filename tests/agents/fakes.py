@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from tests.agents.factories import FakeRecord
 
@@ -82,7 +83,7 @@ class FakeProducer:
 class FakeConsumer:
     """Hands out what it is given, one answer a poll, and remembers where it was told to read."""
 
-    def __init__(self, polls: list[dict[TopicPartition, list[FakeRecord]]] | None = None) -> None:
+    def __init__(self, polls: list[dict[TopicPartition, list[FakeRecord]] | KafkaError] | None = None) -> None:
         self.polls = polls or []
         self.assigned: set[TopicPartition] = set()
         self.paused: set[TopicPartition] = set()
@@ -119,4 +120,7 @@ class FakeConsumer:
         if not self.polls:
             self.empty.set()
             await asyncio.get_running_loop().create_future()
-        return self.polls.pop(0)
+        poll = self.polls.pop(0)
+        if isinstance(poll, KafkaError):
+            raise poll
+        return poll

@@ -17,7 +17,7 @@ from schemas.commands import Rule
 from schemas.dead_letters import DeadLetter
 from schemas.documents import DocumentEvent
 from schemas.enriched import ENRICHED, TaskFailure
-from schemas.errors import DecodeError, ModelError
+from schemas.errors import DecodeError, Fatal, ModelError
 from schemas.names import StringIndexType
 from schemas.records import RouteRecord
 from tests.agents.echo import first_word, served
@@ -28,7 +28,10 @@ OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def answering(
-    limit: int = 1_000_000, index: StringIndexType = StringIndexType.CODE_POINT, text: bool = True
+    limit: int = 1_000_000,
+    dead_limit: int = 1_000_000,
+    index: StringIndexType = StringIndexType.CODE_POINT,
+    text: bool = True,
 ) -> Answering:
     return Answering(
         Lane("n.documents", "n.enriched"),
@@ -36,7 +39,7 @@ def answering(
         control_events="n.control-events",
         enricher=Enricher(include_text=text, string_index_type=index),
         codec=EnrichedCodec(),
-        limit=lambda _: limit,
+        limit=lambda topic: dead_limit if topic == "n.dead-letters" else limit,
     )
 
 
@@ -180,3 +183,22 @@ def test_an_events_size_is_never_underestimated() -> None:
 def test_timestamps() -> None:
     assert timestamp(0) == "1970-01-01T00:00:00.000Z"
     assert timestamp(-1) == "1970-01-01T00:00:00.000Z", "Kafka says -1 for none"
+
+
+@pytest.mark.parametrize("ms", [-5, 10**15, 2**63 - 1])
+def test_a_record_whose_time_is_no_date_is_answered(ms: int) -> None:
+    (message,) = outcome(asked(item(timestamp=ms), served()), before=KNOWN).messages
+    assert ENRICHED.validate_python(orjson.loads(message.value or b""))["source"]["timestamp"][-1] == "Z"
+
+
+def test_what_nobody_foresaw_about_one_document_is_its_dead_letter_alone() -> None:
+    broken = asked(item(offset=1), served(), answer=[{"entities": [None]}])
+    found = outcome(broken, asked(item(offset=2), served()), before=KNOWN, index=StringIndexType.UTF16)
+    assert [message.topic for message in found.messages] == ["n.dead-letters", "n.enriched"]
+    error = DeadLetter.from_headers(found.messages[0].headers)
+    assert (error.stage, error.error) == ("encode", "EncodeError")
+
+
+def test_a_dead_letter_that_does_not_fit_stops_us_and_says_what_to_change() -> None:
+    with pytest.raises(Fatal, match=r"n\.dead-letters takes at most 100: raise its max\.message\.bytes"):
+        outcome(asked(item(DecodeError("no"))), dead_limit=100)

@@ -69,6 +69,16 @@ async def test_windows_of_a_partition_commit_in_order_taking_turns() -> None:
     assert scene.crashes == []
 
 
+async def test_a_window_that_was_in_the_model_when_its_partition_was_revoked_ends() -> None:
+    scene = Scene()
+    share = scene.window(scene.own(TP), 40)
+    await scene.ownership.on_partitions_revoked({TP})
+    await asyncio.wait_for(scene.commit(share), 1)
+    assert share.partition.in_flight == 0
+    assert scene.n_stale == 1
+    assert all("begin" not in producer.steps for producer in scene.producers)
+
+
 async def test_a_window_of_a_partition_that_moved_on_is_dropped() -> None:
     scene = Scene()
     share = scene.window(scene.own(TP), 40)

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents.hotloop.decode import Decoder
 from agents.hotloop.ownership import Ownership
@@ -29,7 +29,7 @@ DECODER = Decoder(DocumentCodec(), max_bytes=1000)
 class Stage:
     """Everything around a reader."""
 
-    def __init__(self, *polls: dict[TopicPartition, list[FakeRecord]]) -> None:
+    def __init__(self, *polls: dict[TopicPartition, list[FakeRecord]] | KafkaError) -> None:
         self.consumer = FakeConsumer(list(polls))
         self.consumer.assigned = {TP, OTHER}
         self.partitions = Partitions()
@@ -53,7 +53,7 @@ class Stage:
         return Turns(made)
 
     def own(self, tp: TopicPartition, committed: int = 40) -> Partition:
-        partition = Partition(tp, LANE, self.new_producers(tp), self.partitions.next_epoch(), committed)
+        partition = Partition(tp, LANE, self.new_producers(tp), self.partitions.next_epoch(), committed, committed)
         self.partitions.add(partition)
         return partition
 
@@ -91,6 +91,14 @@ async def test_records_wait_in_the_order_of_their_offsets() -> None:
     partition = stage.own(TP)
     assert (await stage.read()).is_set()
     assert offsets(partition) == [40, 41, 42]
+
+
+async def test_after_a_poll_that_failed_every_partition_is_read_on_from_what_was_queued() -> None:
+    stage = Stage({TP: [FakeRecord(offset=40), FakeRecord(offset=41)]}, KafkaError("another partition is corrupt"))
+    first, second = stage.own(TP), stage.own(OTHER, committed=7)
+    await stage.read()
+    assert stage.consumer.seeks == [(TP, 42), (OTHER, 7)]
+    assert (offsets(first), offsets(second)) == ([40, 41], [])
 
 
 async def test_records_of_a_poll_that_spans_a_rebalance_are_read_again() -> None:

@@ -75,6 +75,15 @@ def test_documents_that_would_be_thinned_out_by_compaction_are_told() -> None:
     assert "expected delete" in problem
 
 
+def test_dead_letters_that_would_not_fit_are_told() -> None:
+    found = as_they_should_be()
+    found["orders.in"] = Found(4, dict(found["orders.in"].config) | {"max.message.bytes": "30000000"})
+    (problem,) = problems(found)
+    assert "ns.dead-letters" in problem
+    assert "30000000" in problem
+    assert "orders.in" in problem
+
+
 def test_messages_that_would_not_fit_are_told() -> None:
     found = as_they_should_be() | {"ns.documents": Found(4, {"max.message.bytes": "1048588"})}
     (problem,) = problems(found)

@@ -37,7 +37,7 @@ def test_original_headers_survive_in_order_and_come_back_on_replay() -> None:
 
 
 def test_a_replayed_dead_letter_that_fails_again_has_one_set_of_headers() -> None:
-    again = headers_of(InvalidEvent("second"), headers_of(DecodeError("first")))
+    again = headers_of(InvalidEvent("second"), original_headers(headers_of(DecodeError("first"))))
     assert len(again) == len(ORIGINAL) + 7
     assert DeadLetter.from_headers(again).message == "second"
 
@@ -56,3 +56,11 @@ def test_a_number_that_is_none_is_refused() -> None:
     bad = [(name, b"many" if name.endswith("offset") else value) for name, value in headers_of(DecodeError("x"))]
     with pytest.raises(DecodeError, match="expected numbers"):
         DeadLetter.from_headers(bad)
+
+
+def test_somebody_elses_dead_letter_keeps_the_headers_it_came_with() -> None:
+    theirs = [("__connect.errors.topic", b"theirs"), ("a", b"1"), ("__connect.errors.stage", b"KEY_CONVERTER")]
+    headers = dead_letter_headers(theirs, topic="ours", partition=0, offset=1, timestamp_ms=2, error=InvalidEvent("no"))
+    assert headers[:3] == theirs
+    assert DeadLetter.from_headers(headers).topic == "ours"
+    assert original_headers(headers) == theirs
