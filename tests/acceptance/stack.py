@@ -98,7 +98,9 @@ class Stack:
     def produce(self, topic: str, records: Iterable[tuple[int | None, bytes | None, bytes | None, Headers]]) -> int:
         """Send ``(partition, key, value, headers)`` records and wait until all are delivered."""
         failures: list[KafkaError] = []
-        producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 5})
+        producer = Producer(
+            {"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"}
+        )
         sent = 0
         for partition, key, value, headers in records:
             producer.produce(
