@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from agents.inference import CallThread, Engine
 from agents.metrics import Metrics
-from agents.registry import Registry
+from agents.registry import Registry, watch
 from agents.routing import compile_routes
 from agents.serving import Key, Refused, ServingTable
 from agents.standing import Standing, forgettable, key_of, next_record, still_there
@@ -50,6 +50,7 @@ class Loader:
         worker: What we are called in control events.
         models_bytes: Room for models kept for a rollback.
         metrics: What is measured.
+        failed: Told what ended the loader when nobody asked it to end: no model would ever change again.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Loader:
         worker: str,
         models_bytes: int,
         metrics: Metrics,
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._follower = follower
         self._engine = engine
@@ -70,6 +72,7 @@ class Loader:
         self._worker = worker
         self._models_bytes = models_bytes
         self._metrics = metrics
+        self._failed = failed
         self._table = ServingTable()
         self._standings: dict[Key, Standing] = {}
         self._late: set[Key] = set()
@@ -86,6 +89,7 @@ class Loader:
         self._on_change(self._follower.state)
         await self._deal_with_all()
         self._task = asyncio.create_task(self._run(), name="loader")
+        watch(self._task, self._failed)
 
     async def stop(self) -> None:
         """Follow no longer."""

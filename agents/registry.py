@@ -80,6 +80,16 @@ class Registry:
         return replace(self, records=MappingProxyType(records))
 
 
+def watch(task: "asyncio.Task[Any]", failed: Callable[[BaseException], None]) -> None:
+    """Tell ``failed`` what ends a task that goes on in the background; to be cancelled is no failure."""
+
+    def ended(done: "asyncio.Task[Any]") -> None:
+        if not done.cancelled() and (error := done.exception()):
+            failed(error)
+
+    task.add_done_callback(ended)
+
+
 def decode_record(key: bytes, value: bytes | None) -> tuple[str, Record | None] | None:
     """Read one message of the registry topic, or ``None`` for one that is not ours to understand."""
     name = key.decode("utf-8", "replace")
@@ -102,10 +112,15 @@ class RegistryFollower:
     """Follows the registry topic without a group, from the beginning, and holds its state.
 
     ``state`` may be read from any thread; everything else belongs to the event loop that ``start`` ran on.
+
+    Args:
+        settings: The settings.
+        failed: Told what ended the following when nobody asked it to end; ``catch_up`` raises it in any case.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, failed: Callable[[BaseException], None] | None = None) -> None:
         self.state = Registry()
+        self._failed = failed
         self._settings = settings
         self._partition = TopicPartition(settings.topics.registry, 0)
         self._changed = asyncio.Condition()
@@ -136,14 +151,15 @@ class RegistryFollower:
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
         self._task = asyncio.create_task(self._follow(self._consumer), name="registry")
+        if self._failed:
+            watch(self._task, self._failed)
         await self.catch_up()
 
     async def stop(self) -> None:
         """Stop following."""
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer:
             await self._consumer.stop()
 

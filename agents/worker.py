@@ -102,7 +102,7 @@ class _Worker:
         if problems := await check_topics(settings):
             raise InvalidInput(problems)
         self._store = Store(settings.store_url)
-        self._follower = RegistryFollower(settings)
+        self._follower = RegistryFollower(settings, failed=leave)
         await self._started(self._follower)
         announcer = Announcer(settings)
         await self._started(announcer)
@@ -120,6 +120,7 @@ class _Worker:
             worker=settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}",
             models_bytes=settings.models_mb * _MEGABYTE,
             metrics=metrics,
+            failed=leave,
         )
         await self._started(self._loader)
 

@@ -23,7 +23,7 @@ from models.engine.window import Observe, Request, answer
 from models.manifest import TOKENIZER, Manifest
 from models.store import Store
 from models.tokenization import Tokenizer
-from schemas.errors import LexstreamError, ModelError, SelfTestFailed
+from schemas.errors import ArtefactError, LexstreamError, ModelError, SelfTestFailed, Unavailable
 
 __all__ = ["Engine", "LoadedModel", "Prediction", "Request"]
 
@@ -128,14 +128,24 @@ class Engine:
             return [*self.predict(requests[:middle]), *self.predict(requests[middle:])]
 
     def _prepared(self, manifest: Manifest) -> LoadedModel:
-        model = self._assembled(manifest)
+        """Assemble and test a model; whatever breaks on the way comes out as one of the two errors that ``load`` names.
+
+        A file that cannot be read now may be readable later; a model that breaks a library does so every time.
+        """
         try:
-            self._tested(model)
-        except BaseException as error:
-            self._give_back(model)
-            if isinstance(error, LexstreamError) or not isinstance(error, Exception):
+            model = self._assembled(manifest)
+            try:
+                self._tested(model)
+            except BaseException:
+                self._give_back(model)
                 raise
-            raise SelfTestFailed(f"model {manifest.label} broke on a text with {type(error).__name__}") from error
+        except LexstreamError:
+            raise
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise Unavailable(f"got {reason!r} from a file of model {manifest.label}, expected its content") from error
+        except Exception as error:
+            raise ArtefactError(f"got {type(error).__name__} from loading model {manifest.label}: {error}") from error
         logger.info("loaded %s on %s", model.digest, model.backend.name, extra={"action": "load"})
         return model
 
@@ -160,9 +170,16 @@ class Engine:
 
     def _tested(self, model: LoadedModel) -> None:
         """Warm the model up, and see that it says what it should."""
-        self._answered(model, _WARM_TEXTS)
         tests = model.manifest.self_test
-        check_self_test(tests, self._answered(model, [test.text for test in tests]), label=model.manifest.label)
+        try:
+            self._answered(model, _WARM_TEXTS)
+            found = self._answered(model, [test.text for test in tests])
+        except LexstreamError:
+            raise
+        except Exception as error:
+            problem = f"model {model.manifest.label} broke on a text with {type(error).__name__}"
+            raise SelfTestFailed(problem) from error
+        check_self_test(tests, found, label=model.manifest.label)
 
     def _answered(self, model: LoadedModel, texts: Sequence[str]) -> list[Prediction]:
         requests = [Request(text, (model,)) for text in texts]

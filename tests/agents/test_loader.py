@@ -64,6 +64,7 @@ class Scene:
         self.follower.put(project(), *records)
         self.said: list[ControlEvent] = []
         self.heard = asyncio.Event()
+        self.failures: asyncio.Queue[BaseException] = asyncio.Queue()
         self.loader = Loader(
             self.follower,
             engine=engine,
@@ -72,6 +73,7 @@ class Scene:
             worker="w1",
             models_bytes=0,
             metrics=Metrics(),
+            failed=self.failures.put_nowait,
         )
 
     def _announce(self, event: ControlEvent) -> None:
@@ -203,3 +205,22 @@ async def test_documents_do_not_wait_forever_for_a_first_model(monkeypatch: pyte
         found = here.loader.table().deployments[KEY]
         assert isinstance(found, Refused)
         assert "not loaded after" in found.problems[0]
+
+
+class Broken(EchoEngine):
+    def load(self, digest: str) -> EchoModel:
+        if digest == "bug":
+            raise LookupError("nobody thought of this")
+        return super().load(digest)
+
+
+async def test_a_loader_that_ends_by_itself_says_so() -> None:
+    async with scene(Broken(), deployment("d1")) as here:
+        here.follower.put(deployment("bug", command="c2", previous="d1"))
+        assert isinstance(await asyncio.wait_for(here.failures.get(), 5), LookupError)
+
+
+async def test_a_loader_that_is_stopped_did_not_fail() -> None:
+    async with scene(EchoEngine(), deployment("d1")) as here:
+        pass
+    assert here.failures.empty()

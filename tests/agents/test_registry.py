@@ -1,12 +1,13 @@
 """The registry follower against a real broker: it holds what was committed, and nothing else."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.registry import Registry, RegistryFollower, decode_record, encode_record
+from agents.registry import Registry, RegistryFollower, decode_record, encode_record, watch
 from agents.settings import Settings, load_settings
 from schemas.names import Kind
 from schemas.records import ProjectRecord, record_key
@@ -38,6 +39,21 @@ def test_changes_add_replace_and_take_away() -> None:
     assert [record.name for record in state.all(ProjectRecord)] == ["a", "b"]
     assert later.project("a") is None
     assert later.project("b") == project("b")
+
+
+async def test_a_watched_task_says_what_ended_it_but_not_that_it_was_cancelled() -> None:
+    heard: list[BaseException] = []
+
+    async def breaks() -> None:
+        raise LookupError
+
+    tasks = [asyncio.create_task(breaks()), asyncio.create_task(asyncio.sleep(60))]
+    for task in tasks:
+        watch(task, heard.append)
+    await asyncio.wait(tasks[:1])
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    assert [type(error) for error in heard] == [LookupError]
 
 
 @pytest.fixture

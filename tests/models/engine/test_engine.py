@@ -15,7 +15,7 @@ from models.engine.engine import Engine, LoadedModel, Prediction, Request
 from models.heads import Head, save_head
 from models.manifest import Manifest
 from models.store import Store
-from schemas.errors import ArtefactError, ArtefactNotFound, ModelError, SelfTestFailed
+from schemas.errors import ArtefactError, ArtefactNotFound, ModelError, SelfTestFailed, Unavailable
 from schemas.names import Kind
 from tests.models.artefacts import CATEGORIES, TINY, WIDTH, make_manifest
 from tests.models.test_tokenization import TRICKY
@@ -342,3 +342,25 @@ def test_a_damaged_blob_keeps_a_model_from_loading(tmp_path: Path) -> None:
             Engine(store, threads=1).load(digest)
         path.write_bytes(data)
     assert Engine(store, threads=1).load(digest).digest == digest
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (OSError(5, "Input/output error"), Unavailable),
+        (MemoryError(), ArtefactError),
+        (RuntimeError("CUDA out of memory"), ArtefactError),
+    ],
+)
+def test_whatever_breaks_while_a_model_loads_is_foreseen(
+    store: Store, digests: list[str], monkeypatch: pytest.MonkeyPatch, broken: Exception, expected: type[Exception]
+) -> None:
+    def breaks(*_: object, **__: object) -> Backend:
+        raise broken
+
+    engine = Engine(store, threads=1)
+    with monkeypatch.context() as patch, pytest.raises(expected, match=r"got .*, expected|from loading"):
+        patch.setattr("models.engine.engine.load_backend", breaks)
+        engine.load(digests[0])
+    assert engine.loaded_bytes() == 0
+    assert engine.load(digests[0]).digest == digests[0]
