@@ -14,7 +14,7 @@ from agents.inference import CallThread, Engine
 from agents.metrics import Metrics
 from agents.registry import Registry, watch
 from agents.routing import compile_routes
-from agents.serving import Key, Refused, ServingTable
+from agents.serving import Key, ServingTable
 from agents.standing import Standing, forgettable, key_of, next_record, still_there
 from schemas.control_events import ControlEvent, EventType
 from schemas.errors import ArtefactError, Unavailable
@@ -22,9 +22,8 @@ from schemas.records import DeploymentRecord, ModelReference, ProjectRecord, Rou
 
 logger = logging.getLogger(__name__)
 
-HOLD_S = 60.0
-"""How long documents of a deployment wait for its first model."""
 RETRY_S = 2.0
+"""Between two tries to read a model from a store that does not answer."""
 
 
 class Follower(Protocol):
@@ -75,7 +74,7 @@ class Loader:
         self._failed = failed
         self._table = ServingTable()
         self._standings: dict[Key, Standing] = {}
-        self._late: set[Key] = set()
+        self._unavailable: dict[Key, str] = {}
         self._sizes: dict[str, int] = {}
         self._loading = CallThread("loading")
         self._loop = asyncio.get_running_loop()
@@ -84,7 +83,7 @@ class Loader:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Load all that is deployed, and go on to follow."""
+        """Go on to follow, and return when nothing that is deployed is left to load."""
         self._follower.on_change(self._on_change)
         self._on_change(self._follower.state)
         await self._deal_with_all()
@@ -102,22 +101,24 @@ class Loader:
         """Return the present table. A model in it can be used as long as somebody holds it, even once unloaded."""
         return self._table
 
+    def problems(self) -> list[str]:
+        """Return which deployments answer nobody because the store does not answer us."""
+        waiting = sorted(self._unavailable.items())
+        return [f"{'/'.join(key)}: {error}; trying again" for key, error in waiting if key not in self._standings]
+
     async def settle(self, keys: set[Key]) -> None:
         """Return when it is certain whether the deployments exist, and those that do are loaded or refused.
 
-        May be called from any event loop. Waits a minute at most for a model.
+        May be called from any event loop. Waits as long as the store is away: an answer given now would make a dead
+        letter of a document that nothing is wrong with.
         """
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._settle(keys), self._loop))
 
     async def _settle(self, keys: set[Key]) -> None:
         registry = await self._caught_up()
         waiting = {key for key in keys if registry.deployment(*key)}
-        try:
-            async with asyncio.timeout(HOLD_S), self._changed:
-                await self._changed.wait_for(lambda: all(map(self._dealt_with, waiting)))
-        except TimeoutError:
-            self._late |= {key for key in waiting if not self._dealt_with(key)}
-            self._rebuild()
+        async with self._changed:
+            await self._changed.wait_for(lambda: all(map(self._dealt_with, waiting)))
 
     async def _caught_up(self) -> Registry:
         while True:
@@ -133,7 +134,7 @@ class Loader:
 
     def _on_change(self, registry: Registry) -> None:
         self._standings = still_there(registry, self._standings)
-        self._late = {key for key in self._late if registry.deployment(*key)}
+        self._unavailable = {key: error for key, error in self._unavailable.items() if registry.deployment(*key)}
         self._rebuild()
         self._wake.set()
 
@@ -143,9 +144,8 @@ class Loader:
         deployments = {
             key: standing.shown(projects[key[0]]) for key, standing in self._standings.items() if key[0] in projects
         }
-        late = dict.fromkeys(self._late - set(deployments), Refused((f"not loaded after {HOLD_S:.0f} s",)))
         routes = compile_routes(registry.all(RouteRecord), self._route_topic)
-        self._table = ServingTable(deployments | late, projects, routes)
+        self._table = ServingTable(deployments, projects, routes)
 
     async def _run(self) -> None:
         while True:
@@ -154,21 +154,35 @@ class Loader:
             await self._deal_with_all()
 
     async def _deal_with_all(self) -> None:
-        while record := next_record(self._follower.state, self._standings):
+        while True:
+            if await self._try_all():
+                return await self._forget()
+            await asyncio.sleep(RETRY_S)
+
+    async def _try_all(self) -> bool:
+        """Try each deployment that has not been dealt with once; return whether none is left."""
+        tried: dict[Key, Standing] = {}
+        while record := next_record(self._follower.state, self._standings | tried):
+            key = key_of(record)
             try:
                 standing = await self._deal_with(record)
             except Unavailable as error:
                 self._metrics.retries.labels("store").inc()
                 logger.warning("%s; trying again", error, extra={"action": "retry"})
-                self._loop.call_later(RETRY_S, self._wake.set)
-                return
-            if self._follower.state.deployment(*key_of(record)):
-                self._standings[key_of(record)] = standing
-                self._late.discard(key_of(record))
+                self._unavailable[key] = str(error)
+                tried[key] = Standing(record, None, None)
+                continue
+            self._unavailable.pop(key, None)
+            if self._follower.state.deployment(*key):
+                self._standings[key] = standing
             self._rebuild()
-            async with self._changed:
-                self._changed.notify_all()
-        await self._forget()
+            await self._tell()
+        await self._tell()  # somebody may wait for a deployment that was deleted
+        return not tried
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _deal_with(self, record: DeploymentRecord) -> Standing:
         started = time.monotonic()
@@ -176,10 +190,11 @@ class Loader:
         try:
             model = await self._load(record.model)
         except ArtefactError as error:
+            standing = await self._instead(record, current, (str(error),))
             self._metrics.load_failures.inc()
             logger.warning("%s/%s: %s", record.project, record.name, error, extra={"action": "load"})
             self._announce(self._event(record, EventType.FAILED, {"problems": [str(error)]}))
-            return await self._instead(record, current, (str(error),))
+            return standing
         self._announce(self._event(record, EventType.SUCCEEDED, _facts(model, time.monotonic() - started)))
         return Standing(record, record.model, model)
 

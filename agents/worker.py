@@ -18,7 +18,7 @@ from prometheus_client import PlatformCollector, ProcessCollector
 from agents.announcer import Announcer
 from agents.app import Service, create_app, run_app
 from agents.control.controller import Controller
-from agents.health import HealthServer
+from agents.health import Check, HealthServer
 from agents.hotloop.service import HotLoopThread
 from agents.inference import CallThread
 from agents.kafka import wait_for_broker
@@ -95,7 +95,7 @@ class _Worker:
     async def start(self) -> None:
         """Start everything but the hot loop and Faust: they come when all that is deployed is loaded."""
         settings, metrics = self._settings, self._metrics
-        checks = {"worker": lambda: self._starting, "hot loop": self._hot_loop_problems}
+        checks: dict[str, Check] = {"worker": lambda: self._starting, "hot loop": self._hot_loop_problems}
         health = HealthServer(settings.metrics_host, settings.metrics_port, registry=metrics.registry, checks=checks)
         await self._started(health)
         await wait_for_broker(settings)
@@ -122,6 +122,7 @@ class _Worker:
             metrics=metrics,
             failed=leave,
         )
+        checks["models"] = self._loader.problems
         await self._started(self._loader)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,7 +1,8 @@
 """Loading beside what serves: succeeded, refused, rolled back, forgotten."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -116,9 +117,21 @@ async def test_what_is_deployed_is_served_after_the_start() -> None:
         assert event.details["backend"] == "echo"
 
 
+class Forgetting(EchoEngine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.unloaded = threading.Event()
+
+    def unload(self, digest: str) -> None:
+        super().unload(digest)
+        self.unloaded.set()
+
+
 async def test_another_model_takes_over_and_the_old_one_is_unloaded() -> None:
-    async with scene(EchoEngine(), deployment("d1")) as here:
+    engine = Forgetting()
+    async with scene(engine, deployment("d1")) as here:
         await here.after(deployment("d2", command="c2", previous="d1"))
+        assert await asyncio.to_thread(engine.unloaded.wait, 5)
         assert here.serves() == "d2"
         assert here.events()[1] == (EventType.SUCCEEDED, "c2")
     assert list(here.engine.models) == ["d2"]
@@ -177,34 +190,103 @@ async def test_settling_what_does_not_exist_returns_at_once() -> None:
 
 
 class Away(EchoEngine):
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.times = times
+    """Its store does not answer for some of the models."""
+
+    def __init__(self, *digests: str, missing: Sequence[str] = ()) -> None:
+        super().__init__(missing)
+        self.away = set(digests)
+        self.tries = threading.Semaphore(0)
 
     def load(self, digest: str) -> EchoModel:
-        if self.times:
-            self.times -= 1
+        if digest in self.away:
+            self.tries.release()
             raise Unavailable("the store does not answer")
         return super().load(digest)
 
+    async def tried(self, times: int) -> None:
+        for _ in range(times):
+            assert await asyncio.to_thread(self.tries.acquire, timeout=5)
 
-async def test_a_store_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "RETRY_S", 0.0)
-    async with scene(Away(3), deployment("d1")) as here:
-        await asyncio.wait_for(here.loader.settle({KEY}), 5)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_start_waits_for_the_store_and_refuses_nothing() -> None:
+    made = Scene(Away("d1"), deployment("d1"))
+    engine = made.engine
+    assert isinstance(engine, Away)
+    starting = asyncio.create_task(made.loader.start())
+    await engine.tried(9)
+    assert not starting.done()
+    assert made.loader.table().deployments == {}
+    assert made.loader.problems() == ["loans/production: the store does not answer; trying again"]
+    engine.away.clear()
+    await asyncio.wait_for(starting, 5)
+    assert made.serves() == "d1"
+    assert made.events() == [(EventType.SUCCEEDED, "c1")]
+    assert made.loader.problems() == []
+    await made.loader.stop()
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_documents_wait_for_a_first_model_as_long_as_the_store_is_away() -> None:
+    engine = Away("d1")
+    async with scene(engine) as here:
+        here.follower.put(deployment("d1"))
+        settling = asyncio.create_task(here.loader.settle({KEY}))
+        await engine.tried(9)
+        assert not settling.done()
+        assert here.loader.table().deployments == {}
+        engine.away.clear()
+        await asyncio.wait_for(settling, 5)
         assert here.serves() == "d1"
-        assert here.events() == [(EventType.SUCCEEDED, "c1")]
 
 
-async def test_documents_do_not_wait_forever_for_a_first_model(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("at_once")
+async def test_nobody_waits_for_a_deployment_that_was_deleted() -> None:
+    engine = Away("d1")
+    async with scene(engine) as here:
+        here.follower.put(deployment("d1"))
+        settling = asyncio.create_task(here.loader.settle({KEY}))
+        await engine.tried(3)
+        here.follower.change({"deployment/loans/production": None})
+        await asyncio.wait_for(settling, 5)
+        assert here.loader.problems() == []
 
-    monkeypatch.setattr(loader, "HOLD_S", 0.01)
-    async with scene(Away(9), deployment("d1")) as here:
-        await asyncio.wait_for(here.loader.settle({KEY}), 5)
-        found = here.loader.table().deployments[KEY]
-        assert isinstance(found, Refused)
-        assert "not loaded after" in found.problems[0]
+
+@pytest.mark.usefixtures("at_once")
+async def test_one_model_that_cannot_be_read_holds_up_no_other() -> None:
+    engine = Away("d1")
+    async with scene(engine) as here:
+        here.follower.put(deployment("d1", name="a"), deployment("d2", name="b"))
+        await asyncio.wait_for(here.loader.settle({("loans", "b")}), 5)
+        assert list(here.loader.table().deployments) == [("loans", "b")]
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_worker_with_a_model_that_serves_is_well_while_the_next_one_is_away() -> None:
+    engine = Away("d2")
+    async with scene(engine, deployment("d1")) as here:
+        here.follower.put(deployment("d2", command="c2", previous="d1"))
+        await engine.tried(3)
+        assert here.serves() == "d1"
+        assert here.loader.problems() == []
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_refusal_is_said_once_even_if_the_model_before_it_is_away() -> None:
+    engine = Away("d1", missing=["bad"])
+    made = Scene(engine, deployment("bad", previous="d1"))
+    starting = asyncio.create_task(made.loader.start())
+    await engine.tried(5)
+    engine.away.clear()
+    await asyncio.wait_for(starting, 5)
+    assert made.serves() == "d1"
+    assert made.events() == [(EventType.FAILED, "c1")]
+    await made.loader.stop()
 
 
 class Broken(EchoEngine):
