@@ -1,15 +1,16 @@
 """The model store: content-addressed blobs and manifests at any fsspec URL.
 
-Layout: ``blobs/sha256/<hex>``, ``models/sha256/<hex>/manifest.json``, ``checkpoints/<job>/<step>-<hex>``. Everything is
-written under a temporary name and then renamed, and hashed again when it is read: a reader sees all of it or nothing.
+Layout: ``blobs/sha256/<hex>``, ``models/sha256/<hex>/manifest.json``, ``checkpoints/<job>/<step>-<hex>``, and
+``deleted/sha256/<hex>`` for blobs in the moment before they are gone. Everything is written under a temporary name and
+then renamed, and hashed again when it is read: a reader sees all of it or nothing.
 """
 
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -84,23 +85,20 @@ class Store:
         return self._exists(self._blob(digest))
 
     def delete_blob(self, digest: str) -> None:
-        """Delete one blob; one that is not there is no error. The caller knows that nothing names it."""
-        self._remove(self._blob(digest))
+        """Delete one blob unless a model in the store names it; one that is not there is no error."""
+        self._discard({digest: self._blob(digest)}, keep=())
 
     def save_manifest(self, manifest: Manifest) -> str:
         """Store a manifest and return the model's digest.
 
         Raises:
-            ArtefactNotFound: A blob that it names is not in the store; put them first.
+            ArtefactNotFound: A blob that it names is not in the store, or was deleted meanwhile; put them first.
         """
-        missing = sorted(digest for digest in manifest.blobs if not self.has(digest))
-        if missing:
-            raise ArtefactNotFound(
-                f"got a manifest that names {', '.join(missing)}, expected all its blobs in {self.url}"
-            )
+        self._require(manifest)
         data = manifest.canonical()
         digest = digest_of(data)
         self._write(self._manifest(digest), data)
+        self._require(manifest)  # from now on deletions see the manifest; one from before may have taken a blob
         return digest
 
     def load_manifest(self, digest: str) -> Manifest:
@@ -131,9 +129,7 @@ class Store:
         except ArtefactError:
             blobs = frozenset()
         self._remove(self._manifest(digest))
-        others = {other for other in (*self._models(), *keep) if other != digest}
-        for blob in blobs - self._named_by(others):
-            self.delete_blob(blob)
+        self._discard({blob: self._blob(blob) for blob in blobs}, keep=[other for other in keep if other != digest])
 
     def save_checkpoint(self, job_id: str, data: bytes, *, step: int) -> None:
         """Store a checkpoint of a job; the newest two are kept."""
@@ -156,6 +152,32 @@ class Store:
         for path in self._list(self._checkpoints(job_id)):
             self._remove(path)
 
+    def _require(self, manifest: Manifest) -> None:
+        missing = sorted(digest for digest in manifest.blobs if not self.has(digest))
+        if missing:
+            raise ArtefactNotFound(
+                f"got a manifest that names {', '.join(missing)}, expected all its blobs in {self.url}"
+            )
+
+    def _discard(self, blobs: Mapping[str, str], *, keep: Sequence[str]) -> None:
+        """Put unnamed blobs aside, look again whether a manifest came meanwhile, and only then delete them.
+
+        Whoever saves a manifest looks for its blobs afterwards. So either we see the manifest, and put the blob back,
+        or they see that the blob is gone. What a deletion that died left aside is settled by the next one.
+        """
+        named = self._named_by((*self._models(), *keep))
+        for digest, path in blobs.items():
+            if digest not in named:
+                self._move(path, f"{self._aside()}/{_hex(digest)}")
+        if aside := self._list(self._aside()):
+            named = self._named_by((*self._models(), *keep))
+            for path in aside:
+                digest = f"sha256:{path.rpartition('/')[2]}"
+                if digest in named:
+                    self._move(path, self._blob(digest))
+                else:
+                    self._remove(path)
+
     def _named_by(self, models: Iterable[str]) -> frozenset[str]:
         named: set[str] = set()
         for digest in models:
@@ -173,6 +195,9 @@ class Store:
 
     def _manifest(self, digest: str) -> str:
         return f"{self._root}/models/sha256/{_hex(digest)}/manifest.json"
+
+    def _aside(self) -> str:
+        return f"{self._root}/deleted/sha256"
 
     def _checkpoints(self, job_id: str) -> str:
         name = job_id if _JOB.fullmatch(job_id) else hashlib.sha256(job_id.encode()).hexdigest()
@@ -205,6 +230,12 @@ class Store:
             self._files.makedirs(folder, exist_ok=True)
             self._files.pipe_file(temporary, data)
             self._files.mv(temporary, path)
+
+    def _move(self, path: str, to: str) -> None:
+        with _unavailable(self.url):
+            self._files.makedirs(to.rpartition("/")[0], exist_ok=True)
+            with suppress(FileNotFoundError):
+                self._files.mv(path, to)
 
     def _remove(self, path: str) -> None:
         with _unavailable(self.url):

@@ -14,7 +14,7 @@ from models.training.job import TrainingJob
 from models.training.progress import Progress
 from models.training.serving import Answering, evaluate, measure_backends, open_draft
 from models.training.split import Split, split_documents
-from schemas.errors import InvalidInput
+from schemas.errors import ArtefactNotFound, InvalidInput, Unavailable
 from schemas.labels import Dataset, LabelledDocument
 from schemas.names import Kind
 
@@ -70,8 +70,12 @@ def _train(job: TrainingJob, documents: Sequence[LabelledDocument], *, store: St
     context = open_context(job, settings, split.train, store=store, progress=progress)
     learnt = _learn(context)
     workshop = Workshop(context, learnt, split)
-    draft = _with_backend(workshop)
-    result = _finish(workshop, draft)
+    try:
+        draft = _with_backend(workshop)
+        result = _finish(workshop, draft)
+    except ArtefactNotFound as error:
+        # All of it was put here and now: a deletion that did not know of it took what an older model had, too.
+        raise Unavailable(f"{error}; trying again puts it there") from error
     context.journal.close()
     return result
 
@@ -97,7 +101,7 @@ def _with_backend(workshop: Workshop) -> Manifest:
     progress.report(0.7)
     final = probe if learnt.final == learnt.probe else workshop.draft(learnt.final)
     for blob in probe.blobs - final.blobs:
-        store.delete_blob(blob)
+        store.delete_blob(blob)  # unless another model, such as one of the same training, has the same
     served = next(report.name for report in reports if report.served)
     return final.model_copy(update={"backend": served, "backends": reports})
 

@@ -105,6 +105,67 @@ def test_deleting_a_model_keeps_what_others_name(store: Store) -> None:
     assert not any(store.has(blob) for blob in second.blobs)
 
 
+def test_a_blob_that_a_model_names_is_not_deleted(store: Store) -> None:
+    manifest = make_manifest(store)
+    store.save_manifest(manifest)
+    alone = store.put(b"nobody's")
+    for digest in (*manifest.blobs, alone, ABSENT):
+        store.delete_blob(digest)
+    assert all(store.has(blob) for blob in manifest.blobs)
+    assert not store.has(alone)
+
+
+def test_a_model_that_is_saved_during_a_deletion_keeps_its_blobs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make_manifest(store)
+    deleted = store.save_manifest(first)
+    second = make_manifest(store, label="v2")
+    move = store._move
+
+    def save_then_move(path: str, to: str) -> None:
+        monkeypatch.undo()
+        store.save_manifest(second)
+        move(path, to)
+
+    monkeypatch.setattr(store, "_move", save_then_move)
+    store.delete_model(deleted)
+    assert store.load_manifest(second.digest) == second
+    assert all(store.has(blob) for blob in second.blobs)
+
+
+def test_a_manifest_whose_blob_is_deleted_while_it_is_saved_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make_manifest(store)
+    write = store._write
+
+    def delete_then_write(path: str, data: bytes) -> None:
+        store.delete_blob(manifest.head)
+        write(path, data)
+
+    monkeypatch.setattr(store, "_write", delete_then_write)
+    with pytest.raises(ArtefactNotFound, match="expected all its blobs"):
+        store.save_manifest(manifest)
+
+
+def test_the_next_deletion_settles_what_one_that_died_left_aside(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = make_manifest(store)
+    alone = store.put(b"nobody's")
+
+    def die(*_: object) -> None:
+        raise Unavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_list", lambda path: die() if path.endswith("deleted/sha256") else [])
+        for digest in (alone, manifest.head):
+            with pytest.raises(Unavailable):
+                store.delete_blob(digest)
+    assert not store.has(alone)
+    store._write(store._manifest(manifest.digest), manifest.canonical())
+    store.delete_blob(ABSENT)
+    assert store.has(manifest.head)
+    assert store._list(store._aside()) == []
+
+
 def test_the_newest_intact_checkpoint_is_the_latest(local: Store, tmp_path: Path) -> None:
     assert local.latest_checkpoint("job") is None
     for step in (1, 2, 10):
