@@ -47,16 +47,24 @@ def up(
 def children(cli: Cli, *, workers: int, trainers: int) -> "list[Child]":
     """Return the processes to keep running. Workers keep their names over restarts, so that recovery is quick."""
     made = [_worker(cli, number) for number in range(1, workers + 1)]
-    return made + [_child(cli, "trainer", f"trainer-{number}", {}) for number in range(1, trainers + 1)]
+    return made + [_trainer(cli, number) for number in range(1, trainers + 1)]
 
 
 def _worker(cli: Cli, number: int) -> "Child":
-    extra: dict[str, object] = {}
-    if "group_instance_id" not in cli.options or number > 1:
-        extra["group_instance_id"] = f"{cli.settings.group_instance_id or socket.gethostname()}-{number}"
+    extra = _name(cli, number)
     if number > 1:
         extra["metrics_port"] = 0  # only one of them can have the port
     return _child(cli, "worker", f"worker-{number}", extra)
+
+
+def _trainer(cli: Cli, number: int) -> "Child":
+    return _child(cli, "trainer", f"trainer-{number}", _name(cli, number))
+
+
+def _name(cli: Cli, number: int) -> dict[str, object]:
+    if "group_instance_id" in cli.options and number == 1:
+        return {}
+    return {"group_instance_id": f"{cli.settings.group_instance_id or socket.gethostname()}-{number}"}
 
 
 def _child(cli: Cli, what: str, name: str, extra: dict[str, object]) -> "Child":

@@ -215,6 +215,14 @@ def test_up_gives_each_worker_a_lasting_name_and_one_the_metrics_port() -> None:
     assert trainer.argv[3] == "trainer"
 
 
+@pytest.mark.parametrize("options", [{"group_instance_id": "here"}, {}])
+def test_up_gives_no_two_trainers_the_same_name(options: dict[str, object]) -> None:
+    made = children(context.Cli(options), workers=1, trainers=2)[1:]
+    names = [each.argv[each.argv.index("--group-instance-id") + 1] for each in made]
+    assert len(set(names)) == 2
+    assert names[1].endswith("-2")
+
+
 def test_settings_of_the_command_line_are_those_of_the_processes() -> None:
     cli = context.Cli({"namespace": "x"})
     assert cli.settings == load_settings({"namespace": "x"})
