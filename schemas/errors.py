@@ -16,9 +16,7 @@ A caller asks the error's ``disposition``, never its message:
     │   ├── TasksFailed         model    no task of the document could be served
     │   ├── ModelError          model    the model broke on this document
     │   └── EncodeError         encode   the result cannot be written
-    ├── TaskError               REJECT   an entry of ``errors`` in an enriched document
     ├── InvalidInput            REJECT   a command or a file, with every problem and its place
-    │   ├── InvalidCommand
     │   └── InvalidLabels
     ├── ArtefactError           REJECT   a model that must not be served
     │   ├── ArtefactNotFound
@@ -91,18 +89,6 @@ class EncodeError(EventError):
     stage = "encode"
 
 
-class TaskError(LexstreamError):
-    """One task of a document could not be served.
-
-    Attributes:
-        code: A stable word for machines, such as ``DeploymentNotFound``.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class InvalidInput(LexstreamError):
     """The input is not valid.
 
@@ -113,10 +99,6 @@ class InvalidInput(LexstreamError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = list(problems)
-
-
-class InvalidCommand(InvalidInput):
-    """The command is not valid."""
 
 
 class InvalidLabels(InvalidInput):
