@@ -3,9 +3,10 @@
 import logging
 import os
 import sys
+import traceback
 from typing import Final, NoReturn
 
-from schemas.errors import DeadLetterLimitExceeded, InvalidInput, Unavailable
+from schemas.errors import DeadLetterLimitExceeded, InvalidInput, LexstreamError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +35,25 @@ def exit_code(error: BaseException) -> int:
 
 
 def say(error: BaseException) -> None:
-    """Log why the process ends: one line for what was foreseen, with frames for what was not."""
+    """Log why the process ends: one line for what was foreseen, with frames for what was not.
+
+    Of errors that are not ours only the classes are told: their messages may quote documents.
+    """
     if isinstance(error, InvalidInput):
         for problem in error.problems:
             logger.error("%s", problem, extra={"action": "leave"})
     elif exit_code(error) == CRASHED:
-        logger.critical("leaving: %s: %s", type(error).__name__, error, exc_info=error, extra={"action": "leave"})
+        frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        logger.critical("leaving: %s\n%s", _what(error), frames, extra={"action": "leave"})
     else:
         logger.critical("leaving: %s", error, extra={"action": "leave"})
+
+
+def _what(error: BaseException) -> str:
+    name = type(error).__name__
+    said = f"{name}: {error}" if isinstance(error, LexstreamError) else name
+    because = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{said} (because of {type(because).__name__})" if because else said
 
 
 def leave(error: BaseException) -> NoReturn:
