@@ -17,7 +17,7 @@ from agents.control.garbage import Blobs, delete_garbage
 from agents.leaving import leave
 from agents.registry import Registry, RegistryFollower, encode_record
 from agents.settings import Settings
-from agents.trainer.child import COMMAND, Ended, Report, Succeeded
+from agents.trainer.child import COMMAND, Ended, Failed, Report, Succeeded
 from agents.trainer.outcome import (
     Outcome,
     cancelled,
@@ -42,6 +42,8 @@ _PROGRESS_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 30.0
 _FORGOTTEN_S: Final = 60.0
+_MOST_OS_ERRORS: Final = 10
+"""Half a minute of them: a full disk does not empty itself."""
 
 
 class Store(Blobs, Protocol):
@@ -152,7 +154,7 @@ class Trainer:
         if job is None:
             return
         logger.info("job %s of project %s begins", job.id, job.project, extra={"action": "job", "job_id": job.id})
-        how = await _persist(lambda: self._workshop.train(job, self._relay(job), lost=lost))
+        how = await _trained(lambda: self._workshop.train(job, self._relay(job), lost=lost))
         if how is Stopped.LOST:
             logger.info("job %s went to another trainer", job.id, extra={"action": "job_lost", "job_id": job.id})
             return
@@ -272,13 +274,30 @@ def _unused(how: Ended | Stopped, registry: Registry) -> Garbage:
     )
 
 
-async def _persist(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` gives, trying again for as long as Kafka or the store is away."""
-    pause_s = 0.1
+async def _trained(train: Callable[[], Awaitable[Ended | Stopped]]) -> Ended | Stopped:
+    """Return how a training ended; one that this machine has no room for has failed."""
+    try:
+        return await _persist(train, most_os_errors=_MOST_OS_ERRORS)
+    except OSError as error:
+        return Failed([f"the trainer could not prepare or start it: {error.strerror or type(error).__name__}"])
+
+
+async def _persist(work: Callable[[], Awaitable[T]], *, most_os_errors: int | None = None) -> T:
+    """Return what ``work`` gives, trying again for as long as Kafka or the store is away.
+
+    Raises:
+        OSError: If the machine itself refused as often as ``most_os_errors``.
+    """
+    pause_s, left = 0.1, most_os_errors
     while True:
         try:
             return await work()
-        except (KafkaError, OSError, Unavailable) as error:
+        except (KafkaError, ConnectionError, TimeoutError, Unavailable) as error:
+            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
+        except OSError as error:
+            left = None if left is None else left - 1
+            if left == 0:
+                raise
             logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

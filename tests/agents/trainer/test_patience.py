@@ -1,0 +1,50 @@
+"""What a trainer waits for, and what it does not."""
+
+import errno
+
+import pytest
+
+from agents.trainer.child import Ended, Failed, Succeeded
+from agents.trainer.trainer import _trained
+from schemas.errors import Unavailable
+
+
+class Training:
+    """Fails with each of the errors in turn, then succeeds."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.pauses: list[float] = []
+
+    async def __call__(self) -> Ended:
+        if self.errors:
+            raise self.errors.pop(0)
+        return Succeeded({})
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def training_of(monkeypatch: pytest.MonkeyPatch, *errors: BaseException) -> Training:
+    made = Training(*errors)
+    monkeypatch.setattr("agents.trainer.trainer.asyncio.sleep", made.sleep)
+    return made
+
+
+async def test_a_full_disk_fails_a_job_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = [OSError(errno.ENOSPC, "No space left on device", "/tmp/secret") for _ in range(100)]
+    training = training_of(monkeypatch, *full)
+    how = await _trained(training)
+    assert how == Failed(["the trainer could not prepare or start it: No space left on device"])
+    assert 20 < sum(training.pauses) < 60
+
+
+async def test_a_disk_that_was_full_for_a_moment_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(await _trained(training_of(monkeypatch, OSError(errno.ENOSPC, "full"))), Succeeded)
+
+
+async def test_a_store_that_is_away_is_waited_for_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [error for _ in range(50) for error in (Unavailable("away"), ConnectionRefusedError(), TimeoutError())]
+    training = training_of(monkeypatch, *away)
+    assert isinstance(await _trained(training), Succeeded)
+    assert len(training.pauses) == 150
