@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from agents.app import group_of
 from agents.control.decide import decide
 from agents.control.decision import Decision, Garbage, garbage_of, rejected, still_dead
+from agents.control.gaps import committed_offset, read_between
 from agents.control.garbage import Blobs, delete_garbage
 from agents.control.imports import read_import
 from agents.control.projects import Import
@@ -71,6 +72,7 @@ class Controller:
             timeout_s=_TRANSACTION_S,
         )
         self._jobs: AIOKafkaProducer | None = None
+        self._next: dict[TopicPartition, int] = {}
 
     def register(self, app: Any) -> None:
         """Make the app's agent on the control topic."""
@@ -113,7 +115,9 @@ class Controller:
         pause_s = 0.1
         while True:
             try:
-                return await self._handle_once(value, (partition, offset + 1))
+                await self._writer.take_over()
+                for place, command in await self._waiting(value, partition, offset):
+                    await self._handle_once(command, (partition, place + 1))
             except Fenced:
                 if not ours():
                     return logger.warning("another controller took over", extra={"action": "controller_fenced"})
@@ -122,16 +126,37 @@ class Controller:
             except Exception as error:
                 self._leave(error)
                 return None
+            else:
+                return None
+            self._next.clear()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
+    async def _waiting(
+        self, value: bytes | None, partition: TopicPartition, offset: int
+    ) -> list[tuple[int, bytes | None]]:
+        """Return the command at hand after those that were skipped; nothing if it was consumed before."""
+        missed: list[tuple[int, bytes | None]] = []
+        if self._next.get(partition) != offset:
+            group = group_of(self._settings, "worker")
+            committed = await committed_offset(self._settings, group, partition)
+            if committed is not None and committed > offset:
+                return []
+            missed = await read_between(self._settings, partition, start=committed, end=offset)
+        if missed:
+            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
+        return [*missed, (offset, value)]
+
+    async def _consume(self, entries: Iterable[Entry], offset: tuple[TopicPartition, int]) -> None:
+        await self._writer.commit(entries, offset=offset)
+        self._next[offset[0]] = offset[1]
+
     async def _handle_once(self, value: bytes | None, offset: tuple[TopicPartition, int]) -> None:
         command = read_command(value)
-        await self._writer.take_over()
         registry = await self._registry.catch_up()
         if isinstance(command, Invalid):
             logger.info("command rejected: it cannot be read", extra={"action": "command_rejected"})
-            await self._writer.commit([event_entry(self._settings, command.event)], offset=offset)
+            await self._consume([event_entry(self._settings, command.event)], offset)
         elif done := registry.command(command.id):
             again = registry.job(command.id)
             jobs = [again] if again and again.status is JobStatus.NOT_STARTED else []
@@ -146,7 +171,10 @@ class Controller:
             removed = await read_label_ids(self._settings, command.project)
         entries = _entries(self._settings, command.project, decision, removed)
         has_more = bool(decision.jobs or decision.garbage.models or decision.garbage.blobs)
-        await self._writer.commit(entries, offset=None if has_more else offset)
+        if has_more:
+            await self._writer.commit(entries)
+        else:
+            await self._consume(entries, offset)
         logger.info(
             "%s of project %s: %s",
             command.command,
@@ -186,7 +214,7 @@ class Controller:
             producer = await self._job_producer()
             await producer.send_and_wait(self._settings.topics.jobs, job.id.encode(), key=job.project.encode())
         await asyncio.to_thread(delete_garbage, self._store, garbage)
-        await self._writer.commit([], offset=offset)
+        await self._consume([], offset)
 
     async def _job_producer(self) -> AIOKafkaProducer:
         # Outside the transaction: Faust reads uncommitted, and a trainer must not see a job before its record.

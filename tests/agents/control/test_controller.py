@@ -206,6 +206,21 @@ async def test_a_controller_that_was_fenced_but_owns_the_partition_does_the_comm
     assert named(await outside.events(), "c1") == ["accepted", "succeeded"]
 
 
+async def test_a_command_that_was_skipped_is_read_again_before_the_next(outside: Outside, settings: Settings) -> None:
+    partition = TopicPartition(settings.topics.control, 0)
+    given = [command("createProject", name, id=name, kind="CustomEntityRecognition") for name in "abc"]
+    await outside.hand_in(*given)
+    async with RegistryFollower(settings) as registry:
+        controller = Controller(settings, registry, Store(settings.store_url))
+        await controller.handle(orjson.dumps(given[0].payload()), partition=partition, offset=0)
+        restarted = Controller(settings, registry, Store(settings.store_url))
+        await restarted.handle(orjson.dumps(given[2].payload()), partition=partition, offset=2)
+        await controller.stop()
+        await restarted.stop()
+    assert [event["project"] for event in await outside.events() if event["event"] == "succeeded"] == ["a", "b", "c"]
+    assert await outside.consumed(group_of(settings, "worker"), partition) == 3
+
+
 async def test_something_unforeseen_ends_the_process_and_leaves_the_command(
     outside: Outside, settings: Settings
 ) -> None:

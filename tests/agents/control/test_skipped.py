@@ -1,0 +1,107 @@
+"""Commands that were skipped, and commits whose answer got lost, without a broker."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from agents.control import controller as module
+from agents.control.controller import Controller
+from agents.registry import Registry, decode_record
+from agents.settings import Settings
+from agents.writer import Entry
+from models.store import Store
+from schemas.errors import Unavailable
+from tests.agents.control_kit import command, settings_of
+
+
+class Log:
+    """What Kafka holds: the control topic, the group's offset, and what transactions wrote."""
+
+    def __init__(self, settings: Settings, commands: list[bytes]) -> None:
+        self.commands = commands
+        self.committed: int | None = None
+        self.state = Registry()
+        self.events: list[dict[str, Any]] = []
+        self.lost_answers = 0
+        self.looked = 0
+        self._topics = settings.topics
+
+    async def catch_up(self) -> Registry:
+        return self.state
+
+    async def take_over(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
+        for entry in entries:
+            if entry.topic == self._topics.control_events:
+                self.events.append(orjson.loads(entry.value or b""))
+            elif change := decode_record(entry.key, entry.value):
+                self.state = self.state.after(dict([change]))
+        if offset:
+            self.committed = offset[1]
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise Unavailable("no answer")
+
+    async def committed_offset(self, *_: object) -> int | None:
+        self.looked += 1
+        return self.committed
+
+    async def read_between(self, *_: object, start: int | None, end: int) -> list[tuple[int, bytes | None]]:
+        return [(place, self.commands[place]) for place in range(start or 0, end)]
+
+
+CREATE = [
+    orjson.dumps(command("createProject", name, id=name, kind="CustomEntityRecognition").payload()) for name in "abcd"
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_of("localhost:1", "skipped", tmp_path)
+
+
+def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Controller:
+    made = Controller(settings, log, Store(settings.store_url))
+    monkeypatch.setattr(made, "_writer", log)
+    monkeypatch.setattr(module, "committed_offset", log.committed_offset)
+    monkeypatch.setattr(module, "read_between", log.read_between)
+    return made
+
+
+async def test_commands_that_were_skipped_are_done_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(settings, CREATE)
+    controller = controller_of(log, settings, monkeypatch)
+    for offset in (0, 3):
+        await controller.handle(CREATE[offset], partition=TopicPartition("control", 0), offset=offset)
+    assert [event["project"] for event in log.events if event["event"] == "succeeded"] == ["a", "b", "c", "d"]
+    assert log.committed == 4
+
+
+async def test_commands_without_a_gap_need_no_look_at_the_groups_offset(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+    controller = controller_of(log, settings, monkeypatch)
+    for offset, value in enumerate(CREATE):
+        await controller.handle(value, partition=TopicPartition("control", 0), offset=offset)
+    assert (log.committed, log.looked) == (4, 1)
+
+
+async def test_a_command_whose_commit_was_answered_by_nobody_is_answered_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, [b"no command"])
+    log.lost_answers = 1
+    controller = controller_of(log, settings, monkeypatch)
+    await controller.handle(b"no command", partition=TopicPartition("control", 0), offset=0)
+    assert [event["event"] for event in log.events] == ["rejected"]
+    assert log.committed == 1
