@@ -8,10 +8,10 @@ which later ones were. A second replay fences the first, since both use one tran
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata
@@ -27,16 +27,24 @@ REPLAY_HEADER = "lexstream-replayed-from"
 """Header of a replayed event: topic, partition and offset of the dead letter."""
 _METADATA_BYTES = 4096
 _TRANSACTION_LETTERS = 500
+_TRANSACTION_BYTES = 32 * 1024 * 1024
 _OVERHEAD_BYTES = 64 * 1024
 _COORDINATOR_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter and what its headers say."""
+    """A dead letter and what its headers say.
+
+    Attributes:
+        record: The letter. Its value is only there where it was asked for: all of them may not fit into memory.
+        facts: What its headers say.
+        size: Of the value, in bytes.
+    """
 
     record: ConsumerRecord
     facts: DeadLetter
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,14 +105,67 @@ def replay_group(settings: Settings) -> str:
 
 
 async def read_letters(client: Client) -> list[Letter]:
-    """Return all dead letters, oldest first within a partition. What is none in the topic is left out."""
+    """Return all dead letters without values, oldest first within a partition. What is none is left out."""
     found: list[Letter] = []
     async for record in client.snapshot([client.settings.topics.dead_letters]):
         try:
-            found.append(Letter(record, DeadLetter.from_headers(record.headers)))
+            facts = DeadLetter.from_headers(record.headers)
+            found.append(Letter(replace(record, value=None), facts, len(record.value or b"")))
         except DecodeError:
             continue
     return sorted(found, key=lambda letter: (letter.record.partition, letter.record.offset))
+
+
+async def with_values(settings: Settings, letters: Iterable[Letter]) -> list[Letter]:
+    """Return ``letters`` with their values, in their order, without those that are not there any more."""
+    wanted: dict[TopicPartition, dict[int, Letter]] = {}
+    for letter in letters:
+        where = TopicPartition(letter.record.topic, letter.record.partition)
+        wanted.setdefault(where, {})[letter.record.offset] = letter
+    if not wanted:
+        return []
+    found: dict[tuple[int, int], Letter] = {}
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        for where, some in wanted.items():
+            async for record in _between(consumer, where, start=min(some), last=max(some)):
+                if record.offset in some:
+                    found[where.partition, record.offset] = replace(some[record.offset], record=record)
+    finally:
+        await consumer.stop()
+    places = [(where.partition, offset) for where, some in wanted.items() for offset in some]
+    return [found[place] for place in places if place in found]
+
+
+async def _between(
+    consumer: AIOKafkaConsumer, where: TopicPartition, *, start: int, last: int
+) -> AsyncIterator[ConsumerRecord]:
+    consumer.assign([where])
+    end = (await consumer.end_offsets([where]))[where]
+    consumer.seek(where, start)
+    while await consumer.position(where) < min(last + 1, end):
+        for record in (await consumer.getmany(where, timeout_ms=200)).get(where, []):
+            yield record
+
+
+def parts_of(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """Cut ``letters`` into what is held in memory and sent in one transaction at a time."""
+    part: list[Letter] = []
+    size = 0
+    for letter in letters:
+        if part and (len(part) >= _TRANSACTION_LETTERS or size + letter.size > _TRANSACTION_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(letter)
+        size += letter.size
+    if part:
+        yield part
 
 
 async def read_replayed(settings: Settings) -> dict[int, Replayed]:
@@ -169,10 +230,10 @@ async def replay(client: Client, *, reasons: Iterable[str], sent: Callable[[int]
         chosen = waiting(letters, replayed, reasons=reasons)
         partitions = await client.require_topics(sorted({letter.facts.topic for letter in chosen}))
         sender = _Sender(settings, producer, letters, replayed, partitions)
-        for start in range(0, len(chosen), _TRANSACTION_LETTERS):
-            part = chosen[start : start + _TRANSACTION_LETTERS]
-            await sender.send(part)
-            sent(len(part))
+        for part in parts_of(chosen):
+            whole = await with_values(settings, part)
+            await sender.send(whole)
+            sent(len(whole))
     finally:
         await producer.stop()
     return chosen

@@ -23,6 +23,13 @@ async def _read(cli: Cli) -> "list[Letter]":
         return await read_letters(client)
 
 
+async def _with_values(cli: Cli, letters: "list[Letter]") -> "list[Letter]":
+    from agents.replay import with_values
+
+    whole = await with_values(cli.settings, letters)
+    return sorted(whole, key=lambda letter: letter.record.timestamp)
+
+
 def _of_reasons(letters: "list[Letter]", reasons: list[str] | None) -> "list[Letter]":
     from agents.replay import waiting
 
@@ -42,7 +49,7 @@ def list_letters(
     letters = _of_reasons(cli.run(_read(cli)), reason)
     newest = sorted(letters, key=lambda letter: letter.record.timestamp)[-limit:]
     if cli.for_machines:
-        cli.emit([describe_record(letter.record) for letter in newest])
+        cli.emit([describe_record(letter.record) for letter in cli.run(_with_values(cli, newest))])
         return
     if newest:
         cli.out.print(letters_table((letter.record, letter.facts) for letter in newest))
@@ -57,8 +64,9 @@ def show(cli: Cli, which: Annotated[str, typer.Argument(metavar="PARTITION:OFFSE
     from schemas.errors import InvalidInput
 
     place = _place(which)
-    for letter in cli.run(_read(cli)):
-        if (letter.record.partition, letter.record.offset) == place:
+    chosen = [each for each in cli.run(_read(cli)) if (each.record.partition, each.record.offset) == place]
+    if chosen:
+        for letter in cli.run(_with_values(cli, chosen)):
             if cli.for_machines:
                 cli.emit(describe_record(letter.record))
             else:

@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from agents.cli.main import run
 from agents.client import Client
-from agents.replay import REPLAY_HEADER, replay
+from agents.replay import REPLAY_HEADER, Letter, read_letters, replay, with_values
 from agents.settings import load_settings
 from schemas.dead_letters import dead_letter_headers
 from schemas.errors import DecodeError, EventError, InvalidEvent
@@ -151,6 +151,21 @@ def test_dead_letters_are_listed_shown_and_counted(
     assert run(["dead-letters", "show", "0:99"]) == 1
     assert run(["watch", "--topic", "dead-letters", "--from-beginning", "--count", "3", "--timeout", "9"]) == 0
     assert "✗ key" in capsys.readouterr().out
+
+
+def test_dead_letters_are_counted_without_their_values(cli: Command, kafka: str, namespace: str) -> None:
+    assert cli("dead-letters", "list")[0] == []
+    dead_letters(kafka, namespace, [DecodeError(str(number)) for number in range(3)])
+
+    async def read() -> tuple[list[Letter], list[Letter]]:
+        async with Client(load_settings()) as client:
+            letters = await read_letters(client)
+            return letters, await with_values(client.settings, letters[1:])
+
+    letters, whole = asyncio.run(read())
+    assert [letter.record.value for letter in letters] == [None] * 3
+    assert [letter.size for letter in letters] == [len(b"\xffvalue 0")] * 3
+    assert [letter.record.value for letter in whole] == [b"\xffvalue 1", b"\xffvalue 2"]
 
 
 def test_each_dead_letter_is_replayed_once_whatever_the_filter(cli: Command, kafka: str, namespace: str) -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from agents.client import ANSWER_S, SERVE_S, Outcome
-from agents.replay import Letter, Replayed, waiting
+from agents.replay import Letter, Replayed, parts_of, waiting
 from schemas.commands import (
     Command,
     DeleteDeploymentCommand,
@@ -124,3 +124,12 @@ def test_reasons_and_earlier_replays_choose_what_is_sent() -> None:
     assert [each.record.offset for each in waiting(letters, {0: Replayed(1)}, reasons=[])] == [1, 2]
     assert [each.record.offset for each in waiting(letters, {}, reasons=["decode"])] == [0, 2]
     assert [each.record.offset for each in waiting(letters, {}, reasons=["DecodeError", "InvalidEvent"])] == [0, 1]
+
+
+def test_large_letters_are_sent_in_smaller_parts_and_none_is_left_out() -> None:
+    facts = DeadLetter("in", 0, 0, 0, "decode", "X", "why")
+    sizes = [20_000_000, 20_000_000, 5, 40_000_000, *[10] * 1200]
+    letters = [Letter(record("dead", value=None, offset=n), facts, size) for n, size in enumerate(sizes)]
+    parts = list(parts_of(letters))
+    assert [each for part in parts for each in part] == letters
+    assert [len(part) for part in parts] == [1, 2, 1, 500, 500, 200]
