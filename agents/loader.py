@@ -169,7 +169,8 @@ class Loader:
             except Unavailable as error:
                 self._metrics.retries.labels("store").inc()
                 logger.warning("%s; trying again", error, extra={"action": "retry"})
-                self._unavailable[key] = str(error)
+                if self._follower.state.deployment(*key):  # it may be gone meanwhile
+                    self._unavailable[key] = str(error)
                 tried[key] = Standing(record, None, None)
                 continue
             self._unavailable.pop(key, None)
