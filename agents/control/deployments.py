@@ -11,7 +11,10 @@ from schemas.records import DeploymentRecord, ModelRecord, ModelReference, Route
 
 
 def deploy(registry: Registry, command: DeployCommand, *, at: Timestamp) -> Decision:
-    """Let a deployment point at a model; if it does already, that is a success without a change."""
+    """Let a deployment point at a model.
+
+    If it does already, workers are asked once more: one that refused the model tries again, the others only confirm.
+    """
     project = known_project(registry, command.project)
     if isinstance(project, list):
         return rejected(command, project, at=at)
@@ -23,15 +26,12 @@ def deploy(registry: Registry, command: DeployCommand, *, at: Timestamp) -> Deci
     reference = ModelReference(label=model.label, digest=model.digest)
     before = registry.deployment(project.name, wanted.deployment)
     details = {"deployment": wanted.deployment, "model": reference.payload()}
-    if before and before.model == reference:
-        return accepted(command, {}, registry=registry, at=at, details=details | {"changed": False})
-    after = DeploymentRecord(
-        project=project.name,
-        name=wanted.deployment,
-        model=reference,
-        previous=before.model if before else None,
-        deployed_at=at,
-        command_id=command.id,
+    after = (
+        _pointed(before, reference, command_id=command.id, at=at)
+        if before
+        else DeploymentRecord(
+            project=project.name, name=wanted.deployment, model=reference, deployed_at=at, command_id=command.id
+        )
     )
     return accepted(command, {record_key(after): after}, registry=registry, at=at, ends=False, details=details)
 
@@ -100,6 +100,7 @@ def _found(registry: Registry, project: str, names: list[str]) -> list[Deploymen
 def _pointed(
     deployment: DeploymentRecord, model: ModelReference, *, command_id: str, at: Timestamp
 ) -> DeploymentRecord:
+    previous = deployment.previous if model == deployment.model else deployment.model
     return deployment.model_copy(
-        update={"model": model, "previous": deployment.model, "deployed_at": at, "command_id": command_id}
+        update={"model": model, "previous": previous, "deployed_at": at, "command_id": command_id}
     )

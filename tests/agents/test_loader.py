@@ -147,6 +147,15 @@ async def test_a_model_that_does_not_load_is_refused_and_the_old_one_serves_on()
         assert here.serves() == "d3"
 
 
+async def test_a_refused_model_that_is_deployed_again_is_tried_again() -> None:
+    async with scene(EchoEngine(missing=["d2"]), deployment("d1")) as here:
+        await here.after(deployment("d2", command="c2", previous="d1"))
+        here.engine.missing.clear()
+        await here.after(deployment("d2", command="c3", previous="d1"))
+        assert here.serves() == "d2"
+        assert here.events()[1:] == [(EventType.FAILED, "c2"), (EventType.SUCCEEDED, "c3")]
+
+
 async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -> None:
     async with scene(EchoEngine(missing=["bad"]), deployment("bad", previous="d1")) as here:
         assert here.serves() == "d1"

@@ -393,12 +393,16 @@ def test_a_first_deployment_has_no_previous_model() -> None:
     assert events(decision) == [EventType.ACCEPTED], "a worker says when it serves"
 
 
-def test_deploying_what_is_there_succeeds_and_changes_nothing() -> None:
+def test_deploying_what_is_there_asks_the_workers_again_and_keeps_the_previous_model() -> None:
     decision = decide(FULL, command("deploy", modelLabel="v1", deployment="production"), at=AT)
-    assert set(decision.changes) == {"command/deploy-1"}
-    assert events(decision) == [EventType.ACCEPTED, EventType.SUCCEEDED]
-    assert decision.events[-1].details["changed"] is False
-    assert decision.events[-1].details["deployment"] == "production"
+    made = decision.changes["deployment/loans/production"]
+    assert isinstance(made, DeploymentRecord)
+    assert (made.model.digest, made.previous, made.command_id) == (
+        ONE,
+        ModelReference(label="v2", digest=TWO),
+        "deploy-1",
+    )
+    assert events(decision) == [EventType.ACCEPTED], "a worker says whether it serves"
 
 
 def test_a_retrained_model_of_the_same_label_is_deployed_anew_and_the_old_one_kept_for_rollback() -> None:
