@@ -200,16 +200,15 @@ class Loader:
         return Standing(record, record.model, model)
 
     async def _instead(self, record: DeploymentRecord, current: Standing | None, problems: tuple[str, ...]) -> Standing:
-        """Stay with what serves; a worker that has just started takes the deployment's previous model."""
+        """Stay with what serves; a worker that has just started takes the newest older model that loads."""
         if current is not None and current.serves is not None:
             return replace(current, record=record, problems=problems)
-        if record.previous is None:
-            return Standing(record, None, None, problems)
-        try:
-            model = await self._load(record.previous)
-        except ArtefactError as error:
-            return Standing(record, None, None, (*problems, str(error)))
-        return Standing(record, record.previous, model, problems)
+        for older in filter(None, (record.previous, *record.earlier)):
+            try:
+                return Standing(record, older, await self._load(older), problems)
+            except ArtefactError as error:
+                problems = (*problems, str(error))
+        return Standing(record, None, None, problems)
 
     async def _load(self, reference: ModelReference) -> Any:
         model = await self._loading.run(partial(self._engine.load, reference.digest))

@@ -50,12 +50,16 @@ class ModelRecord(Message):
 
 
 class DeploymentRecord(Message):
-    """Key ``deployment/<project>/<name>``. ``previous`` is what ``rollback`` returns to."""
+    """Key ``deployment/<project>/<name>``. ``previous`` is what ``rollback`` returns to.
+
+    ``earlier`` are the models before that, the newest first: a worker that starts serves the first that loads.
+    """
 
     project: str
     name: str
     model: ModelReference
     previous: ModelReference | None = None
+    earlier: list[ModelReference] = []
     deployed_at: Timestamp
     command_id: str
 

@@ -9,6 +9,9 @@ from schemas.base import Timestamp
 from schemas.commands import DeleteDeploymentCommand, DeployCommand, RollbackCommand, SwapDeploymentsCommand
 from schemas.records import DeploymentRecord, ModelRecord, ModelReference, RouteRecord, record_key
 
+MAX_EARLIER = 8
+"""How many models a deployment remembers besides the present and the previous one."""
+
 
 def deploy(registry: Registry, command: DeployCommand, *, at: Timestamp) -> Decision:
     """Let a deployment point at a model.
@@ -101,6 +104,8 @@ def _pointed(
     deployment: DeploymentRecord, model: ModelReference, *, command_id: str, at: Timestamp
 ) -> DeploymentRecord:
     previous = deployment.previous if model == deployment.model else deployment.model
+    older = [each for each in (deployment.previous, *deployment.earlier) if each and each not in (model, previous)]
+    earlier = list({each.digest: each for each in older}.values())[:MAX_EARLIER]
     return deployment.model_copy(
-        update={"model": model, "previous": previous, "deployed_at": at, "command_id": command_id}
+        update={"model": model, "previous": previous, "earlier": earlier, "deployed_at": at, "command_id": command_id}
     )

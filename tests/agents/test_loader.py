@@ -161,6 +161,13 @@ async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -
         assert here.serves() == "d1"
 
 
+async def test_a_worker_that_starts_after_two_refusals_serves_what_served_before() -> None:
+    earlier = {"earlier": [ModelReference(label="v1", digest="d1"), ModelReference(label="v0", digest="d0")]}
+    record = deployment("bad", previous="worse").model_copy(update=earlier)
+    async with scene(EchoEngine(missing=["bad", "worse"]), record) as here:
+        assert here.serves() == "d1"
+
+
 async def test_a_deployment_without_any_loadable_model_is_refused() -> None:
     async with scene(EchoEngine(missing=["bad", "worse"]), deployment("bad", previous="worse")) as here:
         found = here.loader.table().deployments[KEY]

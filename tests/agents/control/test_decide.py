@@ -421,6 +421,17 @@ def test_a_model_that_nothing_names_any_more_is_garbage() -> None:
     assert decision.garbage.models == (ONE,)
 
 
+def test_a_deployment_remembers_the_models_before_the_previous_one_each_once() -> None:
+    registry = FULL.after({"model/loans/v3": model("v3", THREE)})
+    for label in ("v3", "v2", "v2", "v3"):
+        decision = decide(registry, command("deploy", modelLabel=label, deployment="production"), at=AT)
+        registry = registry.after(decision.changes)
+    made = registry.deployment("loans", "production")
+    assert made is not None
+    assert (made.model.digest, made.previous and made.previous.digest) == (THREE, TWO)
+    assert [each.digest for each in made.earlier] == [ONE]
+
+
 def test_rollback_exchanges_model_and_previous_and_can_be_undone() -> None:
     once = decide(FULL, command("rollback", deployment="production"), at=AT)
     after = FULL.after(once.changes)
