@@ -157,6 +157,7 @@ def _model_digests(registry: Registry) -> set[str]:
         {model.digest for model in registry.all(ModelRecord)}
         | {deployment.model.digest for deployment in deployments}
         | {deployment.previous.digest for deployment in deployments if deployment.previous}
+        | {model.digest for deployment in deployments for model in deployment.earlier}
     )
 
 

@@ -103,10 +103,10 @@ def delete_model(registry: Registry, command: DeleteModelCommand, *, at: Timesta
     deployments = registry.of_project(project.name, DeploymentRecord)
     if problems := _in_use(registry, model, deployments):
         return rejected(command, problems, at=at)
-    forgetting = [deployment for deployment in deployments if _could_go_back(deployment, label)]
     changes: Changes = {record_key(model): None}
-    changes |= {record_key(d): d.model_copy(update={"previous": None}) for d in forgetting}
-    details = {"model": {"label": label, "digest": model.digest}, "noRollback": [d.name for d in forgetting]}
+    changes |= {record_key(d): after for d in deployments if (after := _without(d, label)) != d}
+    no_rollback = [d.name for d in deployments if d.previous and _without(d, label).previous is None]
+    details = {"model": {"label": label, "digest": model.digest}, "noRollback": no_rollback}
     return accepted(command, changes, registry=registry, at=at, details=details)
 
 
@@ -141,8 +141,12 @@ def _in_use(registry: Registry, model: ModelRecord, deployments: list[Deployment
     return serving + measuring
 
 
-def _could_go_back(deployment: DeploymentRecord, label: str) -> bool:
-    return deployment.previous is not None and deployment.previous.label == label
+def _without(deployment: DeploymentRecord, label: str) -> DeploymentRecord:
+    """Return the deployment after it forgot a model that it served before."""
+    previous = deployment.previous
+    kept = None if previous and previous.label == label else previous
+    earlier = [model for model in deployment.earlier if model.label != label]
+    return deployment.model_copy(update={"previous": kept, "earlier": earlier})
 
 
 def _unknown_model(registry: Registry, project: str, label: str) -> str:

@@ -35,7 +35,7 @@ from schemas.codecs.schema_ids import schema_ids
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_MS = 1000
-REBALANCE_MS = 8000
+REBALANCE_MS = 10_000
 _REQUEST_MS = 20_000
 _MEGABYTE = 1024 * 1024
 _JOIN_S = 20.0

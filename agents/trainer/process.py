@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from agents.app import create_app, run_app
 from agents.kafka import wait_for_broker
-from agents.leaving import OK, exit_code, say
+from agents.leaving import OK, exit_code, leave, say
 from agents.logs import setup_logs
 from agents.registry import RegistryFollower
 from agents.settings import Settings
@@ -50,7 +50,7 @@ async def _train(settings: Settings, command: Sequence[str]) -> None:
     await wait_for_broker(settings)
     await require_topics(settings)
     name = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}"
-    async with RegistryFollower(settings) as registry:
+    async with RegistryFollower(settings, failed=leave) as registry:
         app = create_app(settings, role="trainer")
         trainer = Trainer(settings, registry, Store(settings.store_url), name=name, command=command)
         trainer.register(app)

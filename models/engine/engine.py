@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from threading import Lock
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from models.engine.backend import Backend
 from models.engine.cpus import available_cpus
