@@ -417,8 +417,10 @@ def test_a_retrained_model_of_the_same_label_is_deployed_anew_and_the_old_one_ke
 
 def test_a_model_that_nothing_names_any_more_is_garbage() -> None:
     registry = state(project(), model("v1", THREE), deployment("production", "v1", TWO, previous=("v1", ONE)))
-    decision = decide(registry, command("deploy", modelLabel="v1", deployment="production"), at=AT)
-    assert decision.garbage.models == (ONE,)
+    deployed = decide(registry, command("deploy", modelLabel="v1", deployment="production"), at=AT)
+    assert deployed.garbage.models == (), "the deployment may still fall back to both"
+    deleted = decide(registry.after(deployed.changes), command("deleteDeployment", deployment="production"), at=AT)
+    assert deleted.garbage.models == tuple(sorted((ONE, TWO)))
 
 
 def test_a_deployment_remembers_the_models_before_the_previous_one_each_once() -> None:
