@@ -7,7 +7,6 @@ leader topic. Faust makes a folder when it starts and keeps nothing in it.
 import asyncio
 import logging
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal, Protocol
@@ -49,13 +48,13 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     """
     import faust
 
-    folder = tempfile.mkdtemp(prefix="lexstream-")
+    folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     return faust.App(
         group_of(settings, role),
         **faust_options(settings),
         loop=asyncio.get_running_loop(),
-        datadir=folder,
+        datadir=str(folder),
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

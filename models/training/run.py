@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
+from models.engine.cpus import available_cpus
 from models.evaluation import Evaluation, TrainingFacts
 from models.manifest import BackendReport, Manifest
 from models.store import Store
@@ -48,6 +51,8 @@ def run_job(job: TrainingJob, documents: Sequence[LabelledDocument], *, progress
         InvalidInput: With everything that makes it impossible.
         LexstreamError: Store, encoder or training failed.
     """
+    # The number of threads decides in which order sums are added, and so the last digits of every weight.
+    torch.set_num_threads(available_cpus())
     store = Store(job.store)
     if job.type == "evaluate":
         return _evaluate_again(job, documents, store=store, progress=progress)
