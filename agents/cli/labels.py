@@ -10,9 +10,12 @@ from agents.cli.context import Cli, command
 from agents.cli.project import ProjectName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agents.client import Client
     from schemas.label_checks import Findings
     from schemas.label_set import LabelSet
+    from schemas.labels import LabelledDocument
     from schemas.records import ProjectRecord
 
 app = typer.Typer(no_args_is_help=True, help="Labels: documents with what is to be found in them.")
@@ -165,20 +168,24 @@ def bundle_of(project: "ProjectRecord", source: LabelsSource) -> bytes:
 
 
 @command(app, "export", example="lexstream labels export loans labels.json --documents documents/")
-def export(cli: Cli, project: ProjectName, file: LabelsFile, documents: Documents = None) -> None:
-    """Write a project's labels as Azure's labels file; with --documents the texts, too."""
+def export(
+    cli: Cli,
+    project: ProjectName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written: .json, .jsonl or .conll.")],
+    documents: Annotated[Path | None, typer.Option(help="Folder that gets the texts.")] = None,
+) -> None:
+    """Write a project's labels: as Azure's labels file, or by the file's ending as .jsonl or .conll."""
     export_labels(cli, project, file, documents)
 
 
 def export_labels(cli: Cli, project: str, file: Path, documents: Path | None) -> None:
     """Write labels and, if a folder is given, texts."""
-    from schemas.labels_export import labels_file
-
     record, labelled = cli.run(_read_project(cli, project))
     if documents:
         for document in labelled:
             _write_text(documents, document.id, document.text)
-    _write_json(file, labels_file(record, labelled))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(exported(record, labelled, suffix=file.suffix))
     if cli.for_machines:
         cli.emit({"file": str(file), "documents": len(labelled)})
     else:
@@ -196,11 +203,28 @@ async def _read_project(cli: Cli, project: str) -> "tuple[ProjectRecord, tuple[A
         return record, (await read_labels(cli.settings, project)).documents
 
 
-def _write_json(file: Path, value: object) -> None:
+def exported(record: "ProjectRecord", labelled: "Sequence[LabelledDocument]", *, suffix: str) -> bytes:
+    """Return labels in the format that a file's ending asks for: .jsonl, .conll, else Azure's labels file.
+
+    Raises:
+        InvalidInput: If the format has no place for the project's kind of labels.
+    """
     import orjson
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    from schemas.errors import InvalidInput
+    from schemas.label_formats import write_conll, write_jsonl
+    from schemas.labels_export import labels_file
+    from schemas.names import Kind
+
+    match suffix.lower():
+        case ".jsonl" | ".ndjson":
+            return "".join(write_jsonl(labelled, kind=record.kind)).encode()
+        case ".conll" if record.kind is Kind.ENTITIES:
+            return "".join(write_conll(labelled)).encode()
+        case ".conll":
+            raise InvalidInput([f"CoNLL holds entities, and {record.name} has classes; write .jsonl or .json"])
+        case _:
+            return orjson.dumps(labels_file(record, labelled), option=orjson.OPT_INDENT_2)
 
 
 def _write_text(folder: Path, location: str, text: str) -> None:
