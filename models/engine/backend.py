@@ -5,6 +5,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.plans import Plan
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
@@ -14,11 +16,11 @@ BACKENDS: Final = TORCH_BACKENDS + ONNX_BACKENDS
 
 
 class Backend(Protocol):
-    """An encoder that is ready to run. Several threads may call it."""
+    """An encoder that is ready to run. As many threads may call it at the same time as its plan has streams."""
 
     @property
-    def name(self) -> str:
-        """One of ``BACKENDS``."""
+    def plan(self) -> Plan:
+        """How it runs."""
         ...
 
     @property

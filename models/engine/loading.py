@@ -9,6 +9,7 @@ from models.engine.backend import BACKENDS, ONNX_BACKENDS, TORCH_BACKENDS, Backe
 from models.engine.onnx_backend import OnnxBackend
 from models.heads import Head, load_class_head, load_entity_head
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS, Manifest
+from models.plans import Plan
 from models.store import Store
 from models.tokenization import Tokenizer
 from schemas.errors import ArtefactCorrupt, ArtefactError
@@ -79,37 +80,36 @@ class Shared(Generic[T]):
         return [thing for thing, _ in list(self._held.values())]
 
 
-def backend_name(manifest: Manifest, *, wanted: str) -> str:
-    """Return which backend serves a model: the wanted one, or for "auto" the one that its manifest names.
+def check_backend(manifest: Manifest, name: str) -> None:
+    """Refuse a backend that a model cannot run on.
 
     Raises:
         ArtefactError: There is no such backend, or the model has no graph for it.
     """
-    name = manifest.backend if wanted == "auto" else wanted
     possible = [*TORCH_BACKENDS, *(graph for graph in ONNX_BACKENDS if graph in manifest.graphs)]
     if name not in possible:
         raise ArtefactError(
             f"got backend {name!r} for model {manifest.label}, expected one of {', '.join(possible)} "
             f"(of all: {', '.join(BACKENDS)})"
         )
-    return name
 
 
-def parts_of(manifest: Manifest, *, backend: str) -> Parts:
-    """Return what a model shares when it is served by ``backend``."""
+def parts_of(manifest: Manifest, plan: Plan) -> Parts:
+    """Return what a model shares when it is served as planned."""
     files = manifest.encoder.files
-    encoder = manifest.graphs[backend] if backend in ONNX_BACKENDS else f"{files[WEIGHTS]}+{files[CONFIG]}"
-    return Parts(f"{backend}:{encoder}", files[TOKENIZER])
+    name = plan.backend
+    encoder = manifest.graphs[name] if name in ONNX_BACKENDS else f"{files[WEIGHTS]}+{files[CONFIG]}"
+    return Parts(f"{name} {plan.streams}x{plan.threads}:{encoder}", files[TOKENIZER])
 
 
-def load_backend(manifest: Manifest, *, store: Store, name: str, threads: int) -> Backend:
-    """Return the encoder of a model on a backend; torch is imported only if it is asked for."""
-    if name in ONNX_BACKENDS:
-        return OnnxBackend(store.local_path(manifest.graphs[name]), name=name, threads=threads)
+def load_backend(manifest: Manifest, *, store: Store, plan: Plan) -> Backend:
+    """Return the encoder of a model, as planned; torch is imported only if it is asked for."""
+    if plan.backend in ONNX_BACKENDS:
+        return OnnxBackend(store.local_path(manifest.graphs[plan.backend]), plan=plan)
     from models.engine.torch_backend import TorchBackend
 
     files = manifest.encoder.files
-    return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), name=name, threads=threads)
+    return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), plan=plan)
 
 
 def load_head(manifest: Manifest, *, store: Store) -> Head:

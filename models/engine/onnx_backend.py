@@ -5,6 +5,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from models.engine.backend import Floats, Ints
+from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
 
 _MEMORY_SIGNS = ("Failed to allocate memory", "bad_alloc", "BFCArena")
@@ -13,16 +14,16 @@ _MEMORY_SIGNS = ("Failed to allocate memory", "bad_alloc", "BFCArena")
 class OnnxBackend:
     """An encoder as an ONNX graph: ``input_ids``, ``attention_mask`` (int32) to ``hidden``."""
 
-    def __init__(self, graph: Path, *, name: str, threads: int) -> None:
+    def __init__(self, graph: Path, *, plan: Plan) -> None:
         """Load a graph.
 
         Raises:
             ArtefactCorrupt: It is no graph that this version of ONNX Runtime can run.
         """
-        self.name = name
+        self.plan = plan
         self.nbytes = graph.stat().st_size
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = plan.threads
         options.inter_op_num_threads = 1
         # Waiting threads would spin on the cores that tokenisation and the Kafka client need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -30,7 +31,7 @@ class OnnxBackend:
         try:
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's kinds have no common base
-            raise ArtefactCorrupt(f"got a graph for {name} that cannot be loaded: {error}") from error
+            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {error}") from error
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
         """Return hidden states, as ``Backend`` says."""

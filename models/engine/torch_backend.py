@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from models.encoder import module_from
 from models.engine.backend import Floats, Ints
+from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
 
 _TYPES = {"torch-fp32": torch.float32, "torch-bf16": torch.bfloat16}
@@ -17,20 +18,20 @@ _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 class TorchBackend:
     """An encoder as a transformers module."""
 
-    def __init__(self, config: bytes, weights: Path, *, name: str, threads: int) -> None:
+    def __init__(self, config: bytes, weights: Path, *, plan: Plan) -> None:
         """Build the module and read its weights.
 
         Raises:
             ArtefactCorrupt: Weights and configuration do not belong together.
         """
-        self.name = name
-        torch.set_num_threads(threads)
+        self.plan = plan
+        torch.set_num_threads(plan.threads)
         try:
             module = module_from(config, load_file(weights), attention="sdpa")
         except (SafetensorError, ValueError, KeyError) as error:
             raise ArtefactCorrupt(f"got an encoder that cannot be loaded: {error}") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._module = module.to(self._device, _TYPES[name])
+        self._module = module.to(self._device, _TYPES[plan.backend])
         self.nbytes = sum(tensor.nbytes for tensor in self._module.state_dict().values())
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
