@@ -1,8 +1,11 @@
 """The engine: loads models, and answers windows of documents with them."""
 
 import logging
-from collections.abc import Sequence
-from threading import Lock
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from threading import Lock, Semaphore
+from types import TracebackType
+from typing import Self
 
 from threadpoolctl import threadpool_limits
 
@@ -11,25 +14,41 @@ from models.engine.cpus import available_cpus
 from models.engine.loading import (
     LoadedModel,
     Shared,
-    backend_name,
+    check_backend,
     check_lengths,
     load_backend,
     load_head,
     parts_of,
 )
 from models.engine.readers import Prediction
+from models.engine.reading import Answer, Observe, Reading, Request
+from models.engine.scheduler import Scheduler, Urgency
 from models.engine.selftest import check_self_test
-from models.engine.window import Observe, Request, answer
 from models.manifest import TOKENIZER, Manifest
+from models.plans import Plan
 from models.store import Store
 from models.tokenization import Tokenizer
 from schemas.errors import ArtefactError, LexstreamError, ModelError, SelfTestFailed, Unavailable
 
-__all__ = ["Engine", "LoadedModel", "Prediction", "Request"]
+__all__ = ["Answer", "Engine", "LoadedModel", "Prediction", "Request", "Urgency"]
 
 logger = logging.getLogger(__name__)
 
 _WARM_TEXTS = ("Warm.", "Warm the model up before it serves. " * 40)
+_FEWEST_THREADS = 2
+"""While one thread has the encoder, another hands out what the encoder said before."""
+
+PlanOf = Callable[[Manifest], Plan]
+
+
+def own_plan(manifest: Manifest) -> Plan:
+    """Return the plan that a manifest names, with as many threads as there are processors for us."""
+    return whole_machine(manifest.backend)
+
+
+def whole_machine(backend: str) -> Plan:
+    """Return the plan of a backend that runs one micro-batch at a time, on all processors."""
+    return Plan(backend=backend, threads=available_cpus())
 
 
 def _unobserved(_stage: str, _seconds: float) -> None:
@@ -37,41 +56,39 @@ def _unobserved(_stage: str, _seconds: float) -> None:
 
 
 class Engine:
-    """Loaded models, and what they share.
+    """Loaded models, and what they share. All methods may be called from any thread.
 
-    ``load`` and ``unload`` may be called from other threads while one thread predicts.
+    Use it as a context manager, or ``close`` it, once ``submit`` was called.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        backend: str = "auto",
-        threads: int | None = None,
-        max_padded_tokens: int = 1024,
-        observe: Observe = _unobserved,
-    ) -> None:
+    def __init__(self, store: Store, *, plan_of: PlanOf = own_plan, observe: Observe = _unobserved) -> None:
         """Make an engine without models. NumPy's BLAS has one thread in this process from then on.
 
         Args:
             store: Where artefacts come from.
-            backend: "auto" for the one that a model's manifest names, or a name in ``BACKENDS``.
-            threads: Of one forward pass; by default as many as there are processors for us.
-            max_padded_tokens: The largest micro-batch, padding included.
+            plan_of: Says how a model's encoder runs; called when a model is loaded, and may take long.
             observe: Called with each stage of a window (tokenise, segment, forward, head, decode) and its seconds.
         """
         # The heads' products are so small that waking a second BLAS thread, on cores that are busy with the forward
         # pass or another process, costs many times what it does: 15 ms a segment against 0.5 under load.
         threadpool_limits(limits=1, user_api="blas")
         self._store = store
-        self._wanted = backend
-        self._threads = threads or available_cpus()
-        self._max_padded_tokens = max_padded_tokens
+        self._plan_of = plan_of
         self._observe = observe
         self._lock = Lock()
         self._models: dict[str, LoadedModel] = {}
-        self._backends: Shared[Backend] = Shared()
+        self._encoders: Shared[_Encoder] = Shared()
         self._tokenizers: Shared[Tokenizer] = Shared()
+        self._starting = Lock()  # not the other one: that is held while a model loads
+        self._scheduler: Scheduler | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def load(self, digest: str) -> LoadedModel:
         """Load, verify, test and warm a model; one that is loaded already is returned as it is. Blocks for seconds.
@@ -106,26 +123,37 @@ class Engine:
     def loaded_bytes(self) -> int:
         """Return the memory of all loaded models; what they share counts once."""
         models = list(self._models.values())
-        return sum(backend.nbytes for backend in self._backends.held()) + sum(model.own_nbytes for model in models)
+        return sum(backend.nbytes for backend, _ in self._encoders.held()) + sum(model.own_nbytes for model in models)
 
-    def predict(self, requests: Sequence[Request]) -> list[list[Prediction] | ModelError]:
-        """Return what the models say of each document, in the order of the requests.
+    def submit(self, requests: Sequence[Request], urgency: Urgency = Urgency.BULK) -> "Future[list[Answer]]":
+        """Ask the models of documents, and go on; cancelling the future gives up what was not read yet.
+
+        Windows are read at the same time as far as the plans have streams, and tokenised while others are read.
+
+        Returns:
+            What will be as ``predict`` says.
+        """
+        with self._starting:
+            if self._scheduler is None:
+                self._scheduler = Scheduler(max(_FEWEST_THREADS, available_cpus()))
+        return self._scheduler.submit(Reading(requests, observe=self._observe), urgency)
+
+    def predict(self, requests: Sequence[Request]) -> list[Answer]:
+        """Return what the models say of each document, in the order of the requests. Blocks.
 
         A document on which a model breaks gives a ``ModelError``; its neighbours are answered. A text may
         have any length.
 
         Returns:
-            As many results as requests: predictions in the order of the request's models, or the error.
+            As many answers as requests: predictions in the order of the request's models, or the error.
         """
-        if not requests:
-            return []
-        try:
-            return list(answer(requests, max_padded_tokens=self._max_padded_tokens, observe=self._observe))
-        except Exception as error:
-            if len(requests) == 1:
-                return [_refused(error)]
-            middle = len(requests) // 2
-            return [*self.predict(requests[:middle]), *self.predict(requests[middle:])]
+        return _read(requests, observe=self._observe)
+
+    def close(self) -> None:
+        """End the threads. What is not answered yet never will be."""
+        with self._starting:
+            if self._scheduler is not None:
+                self._scheduler.close()
 
     def _prepared(self, manifest: Manifest) -> LoadedModel:
         """Assemble and test a model; whatever breaks on the way comes out as one of the two errors that ``load`` names.
@@ -146,55 +174,58 @@ class Engine:
             raise Unavailable(f"got {reason!r} from a file of model {manifest.label}, expected its content") from error
         except Exception as error:
             raise ArtefactError(f"got {type(error).__name__} from loading model {manifest.label}: {error}") from error
-        logger.info("loaded %s on %s", model.digest, model.backend.name, extra={"action": "load"})
+        logger.info("loaded %s on %s", model.digest, model.backend.plan.backend, extra={"action": "load"})
         return model
 
     def _assembled(self, manifest: Manifest) -> LoadedModel:
         check_lengths(manifest)
-        name = backend_name(manifest, wanted=self._wanted)
-        parts = parts_of(manifest, backend=name)
+        plan = self._plan_of(manifest)
+        check_backend(manifest, plan.backend)
+        parts = parts_of(manifest, plan)
         head = load_head(manifest, store=self._store)
         tokenizer = self._tokenizers.take(
             parts.tokenizer, lambda: Tokenizer(self._store.get(manifest.encoder.files[TOKENIZER]))
         )
         try:
-            backend = self._backends.take(
+            backend, permits = self._encoders.take(
                 parts.encoder,
-                lambda: load_backend(manifest, store=self._store, name=name, threads=self._threads),
+                lambda: (load_backend(manifest, store=self._store, plan=plan), Semaphore(plan.streams)),
             )
         except BaseException:
             self._tokenizers.give_back(parts.tokenizer)
             raise
         nbytes = backend.nbytes + head.weight.nbytes + head.bias.nbytes
-        return LoadedModel(manifest.digest, manifest, head, tokenizer, backend, parts, nbytes)
+        return LoadedModel(manifest.digest, manifest, head, tokenizer, backend, permits, parts, nbytes)
 
     def _tested(self, model: LoadedModel) -> None:
         """Warm the model up, and see that it says what it should."""
         tests = model.manifest.self_test
-        try:
-            self._answered(model, _WARM_TEXTS)
-            found = self._answered(model, [test.text for test in tests])
-        except LexstreamError:
-            raise
-        except Exception as error:
-            problem = f"model {model.manifest.label} broke on a text with {type(error).__name__}"
-            raise SelfTestFailed(problem) from error
+        _answered(model, _WARM_TEXTS)
+        found = _answered(model, [test.text for test in tests])
         check_self_test(tests, found, label=model.manifest.label)
 
-    def _answered(self, model: LoadedModel, texts: Sequence[str]) -> list[Prediction]:
-        requests = [Request(text, (model,)) for text in texts]
-        answers = answer(requests, max_padded_tokens=self._max_padded_tokens, observe=_unobserved)
-        return [prediction for (prediction,) in answers]
-
     def _give_back(self, model: LoadedModel) -> None:
-        self._backends.give_back(model.parts.encoder)
+        self._encoders.give_back(model.parts.encoder)
         self._tokenizers.give_back(model.parts.tokenizer)
 
 
-def _refused(error: Exception) -> ModelError:
-    """Say what broke, but not the library's own words: they may quote the document."""
-    if isinstance(error, ModelError):
-        return error
-    refusal = ModelError(f"the model broke on this document with {type(error).__name__}, expected an answer")
-    refusal.__cause__ = error
-    return refusal
+_Encoder = tuple[Backend, Semaphore]
+"""An encoder, and as many permits as it has streams."""
+
+
+def _read(requests: Sequence[Request], *, observe: Observe) -> list[Answer]:
+    reading = Reading(requests, observe=observe)
+    reading.prepare()
+    for batch in reading.batches:
+        reading.run(batch)
+    return reading.answers()
+
+
+def _answered(model: LoadedModel, texts: Sequence[str]) -> list[Prediction]:
+    predictions = []
+    for answer in _read([Request(text, (model,)) for text in texts], observe=_unobserved):
+        if isinstance(answer, ModelError):
+            cause = type(answer.__cause__ or answer).__name__
+            raise SelfTestFailed(f"model {model.manifest.label} broke on a text with {cause}") from answer
+        predictions += answer
+    return predictions

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Generic, TypeVar
 
 from models.engine.backend import BACKENDS, ONNX_BACKENDS, TORCH_BACKENDS, Backend
@@ -35,7 +35,8 @@ class LoadedModel:
         manifest: What it is.
         head: Its own head.
         tokenizer: Shared with other models of the same tokenizer.
-        backend: Its encoder, shared with other models of the same encoder and backend.
+        backend: Its encoder, shared with other models of the same encoder and plan.
+        permits: As many as the backend has streams; shared with it.
         parts: What it shares with whom.
         nbytes: Memory of all its parts, shared or not.
     """
@@ -45,6 +46,7 @@ class LoadedModel:
     head: Head
     tokenizer: Tokenizer
     backend: Backend
+    permits: Semaphore
     parts: Parts
     nbytes: int
 

@@ -47,6 +47,11 @@ class Document:
 class Reader(Protocol):
     """One model that reads one document."""
 
+    @property
+    def document(self) -> Document:
+        """What is read."""
+        ...
+
     def read(self, segment: Segment, hidden: Floats) -> None:
         """Take in the kept hidden states of a segment. Shape: (kept tokens, H)."""
         ...
@@ -67,23 +72,23 @@ class EntityReader:
     """Keeps the logits of each word."""
 
     def __init__(self, model: LoadedModel, head: EntityHead, document: Document) -> None:
-        self._model, self._head, self._document = model, head, document
+        self._model, self._head, self.document = model, head, document
         self._logits = np.zeros((len(document.word_tokens), len(head.bias)), dtype=np.float32)
 
     def read(self, segment: Segment, hidden: Floats) -> None:
         """Ask the head about the words that begin in the kept part."""
-        words = self._document.word_tokens
+        words = self.document.word_tokens
         low, high = np.searchsorted(words, (segment.keep_start, segment.keep_end))
         rows = hidden[words[low:high] - segment.keep_start]
-        self._logits[low:high] = self._head.logits(rows, self._document.features[low:high])
+        self._logits[low:high] = self._head.logits(rows, self.document.features[low:high])
 
     def result(self) -> Prediction:
         """Return the entities."""
         manifest = self._model.manifest
         entities = decode_entities(
             _finite(self._logits),
-            self._document.tokens.words,
-            self._document.text,
+            self.document.tokens.words,
+            self.document.text,
             categories=manifest.categories,
             decoder=manifest.decoding.decoder,
             temperature=manifest.temperature,
@@ -95,7 +100,7 @@ class ClassReader:
     """Keeps the sum of the hidden states of all tokens."""
 
     def __init__(self, model: LoadedModel, head: ClassHead, document: Document) -> None:
-        self._model, self._head, self._n_tokens = model, head, len(document.tokens)
+        self._model, self._head, self.document = model, head, document
         self._sums: dict[int, Floats] = {}
 
     def read(self, segment: Segment, hidden: Floats) -> None:
@@ -126,7 +131,7 @@ class ClassReader:
         """Added in the order of the text, so that the order of micro-batches changes nothing."""
         parts = [self._sums[start] for start in sorted(self._sums)]
         total = np.sum(parts, axis=0) if parts else np.zeros(self._head.weight.shape[1], dtype=np.float32)
-        return pool(total, n_tokens=self._n_tokens, pooling=self._model.manifest.decoding.pooling)
+        return pool(total, n_tokens=len(self.document.tokens), pooling=self._model.manifest.decoding.pooling)
 
 
 def _finite(logits: Floats) -> Floats:

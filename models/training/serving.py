@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.engine.backend import TORCH_BACKENDS
-from models.engine.engine import Engine, LoadedModel, Prediction, Request
+from models.engine.engine import Engine, LoadedModel, Prediction, Request, own_plan, whole_machine
 from models.evaluation import Evaluation, TrainingFacts, evaluate_classes, evaluate_entities
 from models.evaluation.counts import count_classes, count_entities, score
 from models.evaluation.guidance import label_counts
@@ -52,7 +52,7 @@ class Answering:
 
 def open_draft(manifest: Manifest, *, store: Store, backend: str = "auto") -> Answering:
     """Return the model of a manifest that need not be stored yet, loaded and warm."""
-    engine = Engine(store, backend=backend)
+    engine = Engine(store, plan_of=own_plan if backend == "auto" else lambda _: whole_machine(backend))
     return Answering(engine, engine.load_draft(manifest))
 
 

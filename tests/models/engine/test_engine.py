@@ -14,6 +14,7 @@ from models.engine.backend import Backend, Floats, Ints
 from models.engine.engine import Engine, LoadedModel, Prediction, Request
 from models.heads import Head, save_head
 from models.manifest import Manifest
+from models.plans import Plan
 from models.store import Store
 from schemas.errors import ArtefactError, ArtefactNotFound, ModelError, SelfTestFailed, Unavailable
 from schemas.names import Kind
@@ -36,7 +37,7 @@ def digests(store: Store) -> list[str]:
 
 @pytest.fixture(scope="module")
 def engine(store: Store) -> Engine:
-    return Engine(store, threads=1)
+    return Engine(store)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ class Wrapped:
 
     def __init__(self, inner: Backend, before: Callable[[Ints, Ints], None]) -> None:
         self._inner, self._before = inner, before
-        self.name, self.nbytes = inner.name, inner.nbytes
+        self.plan, self.nbytes = inner.plan, inner.nbytes
         self.shapes: list[tuple[int, ...]] = []
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
@@ -116,7 +117,7 @@ def test_a_text_that_tokenises_to_nothing_has_no_entities(engine: Engine, models
 class WordByWord:
     """An encoder that sees each token alone, so that segments cannot change what it says."""
 
-    name = "synthetic"
+    plan = Plan(backend="synthetic")
     nbytes = 0
     _table = np.random.default_rng(7).normal(size=(TINY["vocab_size"], WIDTH)).astype(np.float32)
 
@@ -239,7 +240,7 @@ def test_stages_are_observed(store: Store, digests: list[str]) -> None:
     def observe(stage: str, spent: float) -> None:
         seconds[stage] = seconds.get(stage, 0.0) + spent
 
-    engine = Engine(store, threads=1, observe=observe)
+    engine = Engine(store, observe=observe)
     model = engine.load(digests[0])
     assert seconds == {}
     answered(engine, [LOAN], (model,))
@@ -248,7 +249,7 @@ def test_stages_are_observed(store: Store, digests: list[str]) -> None:
 
 
 def test_memory_counts_what_is_shared_once_and_goes_with_the_last_model(store: Store, digests: list[str]) -> None:
-    engine = Engine(store, threads=1)
+    engine = Engine(store)
     assert engine.loaded_bytes() == 0
     first = engine.load(digests[0])
     assert engine.loaded_bytes() == first.nbytes
@@ -277,7 +278,7 @@ def test_models_of_different_encoders_do_not_share(
 def test_saved_and_loaded_again_it_says_the_same(store: Store, digests: list[str]) -> None:
     results = []
     for _ in range(2):
-        engine = Engine(store, threads=1)
+        engine = Engine(store)
         results.append(answered(engine, TEXTS, tuple(engine.load(digest) for digest in digests)))
     assert results[0] == results[1]
 
@@ -339,9 +340,9 @@ def test_a_damaged_blob_keeps_a_model_from_loading(tmp_path: Path) -> None:
         data = path.read_bytes()
         path.write_bytes(data[:-1])
         with pytest.raises(ArtefactError, match="expected sha256:"):
-            Engine(store, threads=1).load(digest)
+            Engine(store).load(digest)
         path.write_bytes(data)
-    assert Engine(store, threads=1).load(digest).digest == digest
+    assert Engine(store).load(digest).digest == digest
 
 
 @pytest.mark.parametrize(
@@ -358,7 +359,7 @@ def test_whatever_breaks_while_a_model_loads_is_foreseen(
     def breaks(*_: object, **__: object) -> Backend:
         raise broken
 
-    engine = Engine(store, threads=1)
+    engine = Engine(store)
     with monkeypatch.context() as patch, pytest.raises(expected, match=r"got .*, expected|from loading"):
         patch.setattr("models.engine.engine.load_backend", breaks)
         engine.load(digests[0])

@@ -12,7 +12,7 @@ SCRIPT = """
 import sys
 from models.store import Store
 from models.engine.engine import Engine, Request
-engine = Engine(Store(sys.argv[1]), threads=1)
+engine = Engine(Store(sys.argv[1]))
 model = engine.load(sys.argv[2])
 assert "entities" in engine.predict([Request("John Smith paid $5.", (model,))])[0][0]
 heavy = {"torch", "transformers", "sklearn", "scipy", "onnx", "huggingface_hub"} & set(sys.modules)
