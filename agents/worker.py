@@ -20,7 +20,6 @@ from agents.app import Service, create_app, run_app
 from agents.control.controller import Controller
 from agents.health import Check, HealthServer
 from agents.hotloop.service import HotLoopThread
-from agents.inference import CallThread
 from agents.kafka import wait_for_broker
 from agents.leaving import OK, exit_code, leave, say
 from agents.loader import Loader
@@ -108,8 +107,6 @@ class _Worker:
         await self._started(announcer)
         self._engine = Engine(
             self._store,
-            backend=settings.backend,
-            threads=settings.threads or None,
             observe=lambda stage, seconds: metrics.observe_stage(f"model_{stage}", seconds),
         )
         self._loader = Loader(
@@ -133,7 +130,6 @@ class _Worker:
         self._hot_loop = HotLoopThread(
             self._settings,
             engine=self._engine,
-            inference=CallThread("inference"),
             tables=self._loader,
             metrics=self._metrics,
             failed=leave,

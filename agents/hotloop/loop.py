@@ -9,21 +9,22 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from agents.hotloop.answers import Asked
-from agents.hotloop.asking import Asking
+from agents.hotloop.asking import Asking, Question
 from agents.hotloop.committer import Committer
 from agents.hotloop.decode import Item
+from agents.hotloop.flow import Flow, Supply
 from agents.hotloop.ownership import Ownership
-from agents.hotloop.partitions import Partitions, Share
+from agents.hotloop.partitions import Partition, Partitions, Share
 from agents.hotloop.reader import Reader
 from agents.hotloop.status import LoopStatus
 from agents.hotloop.window import Bounds
+from agents.inference import Urgency
+from agents.lanes import Priority
 from agents.metrics import Metrics
 from agents.routing import Routes
 
-MAX_UNCOMMITTED = 4
-"""Windows that were read but are not committed: enough to never wait for a commit, few enough to bound memory."""
 STOP_S = 2.5
-"""How long a stop waits for the window in the model, and then for the transactions."""
+"""How long a stop waits for the windows in the model, and then for the transactions."""
 _OBSERVE_S = 0.2
 
 
@@ -37,11 +38,35 @@ class Parts:
     reader: Reader
     asking: Asking
     committer: Committer
-    arrived: asyncio.Event
+
+
+class _Lane:
+    """Windows of one lane."""
+
+    def __init__(self, priority: Priority, parts: Parts, bounds: Bounds) -> None:
+        self._priority, self._parts, self._bounds = priority, parts, bounds
+
+    def take(self, *, ahead: bool) -> list[Share]:
+        """Return the next window. Ahead only a whole one: what arrives later can still join a smaller one."""
+        partitions = self._parts.partitions
+        if ahead and not partitions.fills(self._priority, self._bounds):
+            return []
+        return partitions.take_window(self._priority, self._bounds, ready=self._parts.asking.ready)
+
+
+class _Long:
+    """Documents that are too long for a window, of both lanes."""
+
+    def __init__(self, parts: Parts, bounds: Bounds) -> None:
+        self._parts, self._bounds = parts, bounds
+
+    def take(self, *, ahead: bool) -> list[Share]:
+        """Return the next one."""
+        return self._parts.partitions.take_long(self._bounds, ready=self._parts.asking.ready)
 
 
 class HotLoop:
-    """Takes windows through the models.
+    """Takes windows through the models: one flow a lane, and one of long documents.
 
     Args:
         parts: What does the work.
@@ -55,21 +80,27 @@ class HotLoop:
         self._bounds = bounds
         self._status = status
         self._metrics = metrics
-        self._uncommitted = asyncio.Semaphore(MAX_UNCOMMITTED)
         self._commits: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._crashed: asyncio.Future[None] | None = None
+        parts.reader.on_arrival(self.wake)
+        self._flows = [
+            self._flow(Urgency.INTERACTIVE, _Lane(Priority.INTERACTIVE, parts, bounds)),
+            self._flow(Urgency.BULK, _Lane(Priority.BULK, parts, bounds)),
+            self._flow(Urgency.LONG, _Long(parts, bounds)),
+        ]
 
     async def run(self, stop: asyncio.Event, *, crashed: "asyncio.Future[None]") -> None:
-        """Run until ``stop`` is set; then finish the window or drop it.
+        """Run until ``stop`` is set; then finish the windows in the model or drop them.
 
         Args:
             stop: Ends the loop in order.
             crashed: Ends it at once, with the error that it is given.
         """
-        reader, windows, _ = self._tasks = [
-            asyncio.create_task(each) for each in (self._parts.reader.run(), self._windows(), self._observe())
-        ]
+        self._crashed = crashed
+        work = [self._parts.reader.run(), self._observe(), *(flow.run() for flow in self._flows)]
+        reader, _, *flows = self._tasks = [asyncio.create_task(each) for each in work]
         stopped = asyncio.create_task(stop.wait())
         ends: set[asyncio.Future[Any]] = {stopped, crashed, *self._tasks}
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -77,50 +108,63 @@ class HotLoop:
         for end in done - {stopped}:
             end.result()
         await _cancel(reader)
-        await self._finish(windows)
+        await self._finish(flows)
 
     async def close(self) -> None:
         """Give everything up that is still ours."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._settling):
             await _cancel(task)
         await self._parts.ownership.release_all()
         with contextlib.suppress(KafkaError, TimeoutError):  # nothing is lost: the group finds out by itself
             await asyncio.wait_for(self._parts.consumer.stop(), STOP_S)
 
-    async def _finish(self, windows: "asyncio.Task[None]") -> None:
-        self._stopping = True
-        self._parts.arrived.set()
-        await asyncio.wait([windows], timeout=STOP_S)
-        await _cancel(windows)
+    def wake(self) -> None:
+        """Look again at what waits: something arrived, or has left the model, or may be answered now."""
+        for partition in self._parts.partitions.unready(self._parts.asking.ready):
+            self._hold_back(partition)
+        for flow in self._flows:
+            flow.wake()
+
+    async def _finish(self, flows: "Sequence[asyncio.Task[None]]") -> None:
+        for flow in self._flows:
+            flow.stop()
+        await asyncio.wait(flows, timeout=STOP_S)
+        for task in flows:
+            await _cancel(task)
         if self._commits:
             await asyncio.wait(self._commits, timeout=STOP_S)
 
-    async def _windows(self) -> None:
-        while not self._stopping:
-            await self._parts.arrived.wait()
-            await self._uncommitted.acquire()
-            shares = [] if self._stopping else self._parts.partitions.take_window(self._bounds)
-            if not shares:
-                self._parts.arrived.clear()
-                self._uncommitted.release()
-                continue
-            items = [item for share in shares for item in share.items]
-            self._measure(items)
-            asked, routes = await self._parts.asking.ask(items)
-            self._commit(shares, asked, routes)
+    def _flow(self, urgency: Urgency, supply: Supply) -> Flow:
+        return Flow(urgency, supply=supply, ask=self._ask, commit=self._commit, changed=self.wake)
 
-    def _commit(self, shares: Sequence[Share], asked: Sequence[Asked], routes: Routes) -> None:
-        rest = iter(asked)
-        window = [self._parts.committer.start(share, [next(rest) for _ in share.items], routes) for share in shares]
-        for task in window:
-            self._commits.add(task)
-            task.add_done_callback(self._commits.discard)
-        whole = asyncio.gather(*window, return_exceptions=True)
-        whole.add_done_callback(lambda _: self._uncommitted.release())
-
-    def _measure(self, items: Sequence[Item]) -> None:
+    def _ask(self, shares: Sequence[Share], urgency: Urgency) -> Question:
+        items = [item for share in shares for item in share.items]
         self._metrics.window_documents.observe(len(items))
         self._metrics.window_fill.observe(sum(item.n_tokens for item in items) / self._bounds.n_tokens)
+        return self._parts.asking.ask(items, urgency)
+
+    def _commit(self, share: Share, asked: Sequence[Asked], routes: Routes) -> "asyncio.Task[None]":
+        task = self._parts.committer.start(share, asked, routes)
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+        return task
+
+    def _hold_back(self, partition: Partition) -> None:
+        """Let a partition wait for the deployment that its next event asks for; the others go on."""
+        partition.held = True
+        task = asyncio.create_task(self._settle(partition, partition.queue[0]))
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+
+    async def _settle(self, partition: Partition, item: Item) -> None:
+        await self._parts.asking.settle(item, last_arrival=self._parts.partitions.last_arrival)
+        partition.held = False
+        self.wake()
+
+    def _settled(self, task: "asyncio.Task[None]") -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and (error := task.exception()) and self._crashed and not self._crashed.done():
+            self._crashed.set_exception(error)
 
     async def _observe(self) -> None:
         ownership, partitions = self._parts.ownership, self._parts.partitions

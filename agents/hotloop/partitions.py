@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from aiokafka import TopicPartition
 
 from agents.hotloop.decode import Item
 from agents.hotloop.transactions import Turns
 from agents.hotloop.window import Bounds, plan_window
-from agents.lanes import Lane
+from agents.lanes import Lane, Priority
 from agents.serving import Key
 
 
@@ -25,6 +26,8 @@ class Partition:
         commits: The transactions in flight or waiting for their turn.
         turn: Held by the window that commits; windows commit in the order in which they took it.
         served: Which digest each deployment used in the last transaction.
+        held: Whether its first event waits for a deployment; then nothing is taken.
+        reading: Whether a long document of it is in the model; then nothing is taken.
     """
 
     tp: TopicPartition
@@ -35,8 +38,11 @@ class Partition:
     next_read: int
     queue: deque[Item] = field(default_factory=deque)
     n_bytes: int = 0
+    n_tokens: int = 0
     in_flight: int = 0
     paused: bool = False
+    held: bool = False
+    reading: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     served: dict[Key, str] = field(default_factory=dict)
     commits: set[asyncio.Task[None]] = field(default_factory=set)
@@ -46,12 +52,14 @@ class Partition:
         for item in items:
             self.queue.append(item)
             self.n_bytes += item.n_bytes
+            self.n_tokens += item.n_tokens
             self.next_read = item.record.offset + 1
 
     def take(self, count: int) -> list[Item]:
         """Return the first items, which wait no longer."""
         items = [self.queue.popleft() for _ in range(count)]
         self.n_bytes -= sum(item.n_bytes for item in items)
+        self.n_tokens -= sum(item.n_tokens for item in items)
         self.in_flight += count
         return items
 
@@ -59,8 +67,13 @@ class Partition:
         """Forget what waits, and return how many that was."""
         count = len(self.queue)
         self.queue.clear()
-        self.n_bytes = 0
+        self.n_bytes = self.n_tokens = 0
         return count
+
+    @property
+    def head(self) -> Item | None:
+        """The event whose turn is next, if there is one and it may be taken."""
+        return self.queue[0] if self.queue and not (self.held or self.reading) else None
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +88,9 @@ class Share:
     def stale(self) -> bool:
         """Whether the partition has moved on since."""
         return self.partition.epoch != self.epoch
+
+
+Ready = Callable[[Item], bool]
 
 
 class Partitions:
@@ -115,15 +131,48 @@ class Partitions:
             partition.drop()
         return partition
 
-    def take_window(self, bounds: Bounds) -> list[Share]:
-        """Return the next window; empty when nothing waits."""
-        waiting = [partition for partition in self._all.values() if partition.queue]
-        counts = plan_window([(partition.lane.priority, partition.queue) for partition in waiting], bounds)
-        return [
-            Share(partition, partition.epoch, partition.take(count))
-            for partition, count in zip(waiting, counts, strict=True)
-            if count
-        ]
+    def take_window(self, priority: Priority, bounds: Bounds, *, ready: Ready) -> list[Share]:
+        """Return the next window of a lane; empty when nothing waits that may be taken.
+
+        Args:
+            priority: The lane.
+            bounds: Of the window; documents that are too long for it are left.
+            ready: Whether an event can be answered now.
+        """
+        lane = self._open(priority)
+        queues = [takewhile(lambda item: item.n_tokens <= bounds.long and ready(item), each.queue) for each in lane]
+        return [_share(partition, count) for partition, count in zip(lane, plan_window(queues, bounds), strict=True)
+                if count]  # fmt: skip
+
+    def take_long(self, bounds: Bounds, *, ready: Ready) -> list[Share]:
+        """Return a document that is too long for a window, as a window of its own; empty when none is next.
+
+        Nothing else of its partition is taken or in flight until it is answered, so that order is kept.
+        """
+        for partition in self._all.values():
+            head = partition.head
+            if head and head.n_tokens > bounds.long and not partition.in_flight and ready(head):
+                partition.reading = True
+                return [_share(partition, 1)]
+        return []
+
+    def fills(self, priority: Priority, bounds: Bounds) -> bool:
+        """Whether what waits in a lane is enough for a whole window."""
+        lane = self._open(priority)
+        n_documents = sum(len(partition.queue) for partition in lane)
+        return n_documents >= bounds.n_documents or sum(partition.n_tokens for partition in lane) >= bounds.n_tokens
+
+    def unready(self, ready: Ready) -> list[Partition]:
+        """Return the partitions whose next event cannot be answered now."""
+        return [each for each in self._all.values() if (head := each.head) and not ready(head)]
+
+    def _open(self, priority: Priority) -> list[Partition]:
+        return [each for each in self._all.values() if each.lane.priority is priority and each.head]
+
+    @property
+    def last_arrival(self) -> int:
+        """The arrival of the youngest event that waits."""
+        return max((partition.queue[-1].arrival for partition in self._all.values() if partition.queue), default=0)
 
     @property
     def n_bytes(self) -> int:
@@ -134,3 +183,7 @@ class Partitions:
     def n_waiting(self) -> int:
         """Events that wait or are in flight."""
         return sum(len(partition.queue) + partition.in_flight for partition in self._all.values())
+
+
+def _share(partition: Partition, count: int) -> Share:
+    return Share(partition, partition.epoch, partition.take(count))

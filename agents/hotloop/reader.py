@@ -49,7 +49,6 @@ class Reader:
         ownership: What to tell when records came too late.
         decode: Makes items of records.
         buffer_bytes: Most memory of what waits, over all partitions.
-        arrived: Set when something new waits.
         metrics: What is measured.
     """
 
@@ -61,7 +60,6 @@ class Reader:
         ownership: Ownership,
         decode: Decode,
         buffer_bytes: int,
-        arrived: asyncio.Event,
         metrics: Metrics,
     ) -> None:
         self._consumer = consumer
@@ -69,9 +67,13 @@ class Reader:
         self._ownership = ownership
         self._decode = decode
         self._buffer_bytes = buffer_bytes
-        self._arrived = arrived
+        self._arrived: Callable[[], None] = lambda: None
         self._metrics = metrics
         self._next_lag = 0.0
+
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when something new waits."""
+        self._arrived = call
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -120,7 +122,7 @@ class Reader:
             self._metrics.stale.inc(len(items) + self._ownership.rewind(partition))
         else:
             partition.put(items)
-            self._arrived.set()
+            self._arrived()
 
     def _pause_and_resume(self) -> None:
         share = self._buffer_bytes // max(1, len(self._partitions))

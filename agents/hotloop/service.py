@@ -25,7 +25,7 @@ from agents.hotloop.reader import Decode, Reader, decode_here, decode_in_thread
 from agents.hotloop.status import LoopStatus
 from agents.hotloop.transactions import BUILDER_BYTES, Turns
 from agents.hotloop.window import Bounds
-from agents.inference import CallThread, Engine
+from agents.inference import Engine
 from agents.kafka import client_options
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -83,11 +83,11 @@ class HotLoopThread:
 
     Args:
         settings: The settings.
-        engine: Runs the models, in the thread ``inference``.
-        inference: The thread.
+        engine: Runs the models.
         tables: Where the serving table comes from; called from this thread.
         metrics: What is measured.
         failed: Told, from this thread, what ended the loop when nobody asked it to end.
+        producers: Makes what commits a partition's windows.
 
     Attributes:
         status: Signs of life.
@@ -99,18 +99,18 @@ class HotLoopThread:
         settings: Settings,
         *,
         engine: Engine,
-        inference: CallThread,
         tables: Tables,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
+        producers: Callable[[Settings, TopicPartition], Turns] = new_producers,
     ) -> None:
         self.status = LoopStatus()
         self._settings = settings
         self._engine = engine
-        self._inference = inference
         self._tables = tables
         self._metrics = metrics
         self._failed = failed
+        self._new_producers = producers
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self.ended = threading.Event()
@@ -179,11 +179,11 @@ class HotLoopThread:
             if not crashed.done():
                 crashed.set_exception(error)
 
-        partitions, arrived = Partitions(), asyncio.Event()
+        partitions = Partitions()
         ownership = Ownership(
             partitions,
             lanes={lane.input: lane for lane in settings.all_lanes},
-            new_producers=partial(new_producers, settings),
+            new_producers=partial(self._new_producers, settings),
             crash=crash,
             metrics=metrics,
         )
@@ -196,14 +196,12 @@ class HotLoopThread:
             ownership=ownership,
             decode=_decode(settings),
             buffer_bytes=settings.buffer_mb * _MEGABYTE,
-            arrived=arrived,
             metrics=metrics,
         )
         asking = Asking(
             self._tables,
             default_tasks={lane.input: settings.tasks_of(lane.input) for lane in settings.all_lanes},
             engine=self._engine,
-            inference=self._inference,
             metrics=metrics,
         )
         committer = Committer(
@@ -217,7 +215,7 @@ class HotLoopThread:
             metrics=metrics,
             crash=crash,
         )
-        return Parts(consumer, partitions, ownership, reader, asking, committer, arrived)
+        return Parts(consumer, partitions, ownership, reader, asking, committer)
 
 
 def _answering(settings: Settings, limits: Limits) -> dict[str, Answering]:

@@ -1,12 +1,14 @@
 """An engine without models: it finds the first word of every text. And tables that do not change by themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from agents.inference import Answer, Request
+from agents.inference import Answer, Request, Urgency
 from agents.routing import Routes
 from agents.serving import Key, Refused, Served, ServingTable
-from models.manifest import BackendReport
+from models.engine.readers import Prediction
+from models.plans import Plan
 from schemas.base import now
 from schemas.errors import ArtefactNotFound, ModelError
 from schemas.names import Kind
@@ -17,18 +19,25 @@ POISON = "POISON"
 
 @dataclass(frozen=True)
 class EchoBackend:
-    name: str = "echo"
+    plan: Plan = Plan(backend="echo")
 
 
 @dataclass(frozen=True)
 class EchoManifest:
-    backends: tuple[BackendReport, ...] = ()
+    tuning: None = None
+
+
+@dataclass(frozen=True)
+class EchoParts:
+    encoder: str = "none"
 
 
 @dataclass(frozen=True)
 class EchoModel:
     digest: str
     nbytes: int = 1000
+    own_nbytes: int = 1000
+    parts: EchoParts = EchoParts()
     backend: EchoBackend = EchoBackend()
     manifest: EchoManifest = EchoManifest()
 
@@ -39,7 +48,7 @@ class EchoEngine:
     def __init__(self, missing: Sequence[str] = ()) -> None:
         self.models: dict[str, EchoModel] = {}
         self.missing = set(missing)
-        self.windows: list[int] = []
+        self.windows: list[tuple[Urgency, int]] = []
 
     def load(self, digest: str) -> EchoModel:
         if digest in self.missing:
@@ -52,8 +61,13 @@ class EchoEngine:
     def loaded_bytes(self) -> int:
         return sum(model.nbytes for model in self.models.values())
 
-    def predict(self, requests: Sequence[Request]) -> list[Answer]:
-        self.windows.append(len(requests))
+    def submit(self, requests: Sequence[Request], urgency: Urgency) -> "Future[list[Answer]]":
+        self.windows.append((urgency, len(requests)))
+        future: Future[list[Answer]] = Future()
+        future.set_result(self.answers(requests))
+        return future
+
+    def answers(self, requests: Sequence[Request]) -> list[Answer]:
         broken = ModelError("the model broke")
         return [
             broken if POISON in request.text else [first_word(request.text)] * len(request.models)
@@ -61,14 +75,14 @@ class EchoEngine:
         ]
 
 
-def first_word(text: str) -> dict[str, object]:
+def first_word(text: str) -> Prediction:
     start = len(text) - len(text.lstrip())
-    return {
-        "entities": [
+    return Prediction(
+        entities=[
             {"text": word, "category": "Word", "offset": start, "length": len(word), "confidenceScore": 0.9}
             for word in text.split(maxsplit=1)[:1]
         ]
-    }
+    )
 
 
 def project(name: str = "loans", **facts: object) -> ProjectRecord:
@@ -107,3 +121,6 @@ class FixedTables:
 
     async def settle(self, keys: set[Key]) -> None:
         self.settled.append(keys)
+
+    def used(self, keys: Collection[Key]) -> None:
+        """Nobody counts."""

@@ -5,9 +5,10 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from agents.hotloop.service import HotLoopThread
-from agents.inference import Answer, CallThread, Request
+from agents.inference import Answer, CallThread, Request, Urgency
 from agents.leaving import leave
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -18,10 +19,14 @@ class ThinkingEngine(EchoEngine):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self._seconds = seconds
+        self._thread = CallThread("thinking")
 
-    def predict(self, requests: Sequence[Request]) -> list[Answer]:
-        time.sleep(self._seconds)
-        return super().predict(requests)
+    def submit(self, requests: Sequence[Request], urgency: Urgency) -> "Future[list[Answer]]":
+        def think() -> list[Answer]:
+            time.sleep(self._seconds)
+            return self.answers(requests)
+
+        return self._thread.submit(think)
 
 
 async def main(brokers: str, namespace: str, name: str, seconds: str) -> None:
@@ -38,7 +43,6 @@ async def main(brokers: str, namespace: str, name: str, seconds: str) -> None:
     loop = HotLoopThread(
         settings,
         engine=ThinkingEngine(float(seconds)),
-        inference=CallThread("inference"),
         tables=FixedTables(table(served())),
         metrics=Metrics(),
         failed=leave,

@@ -192,7 +192,7 @@ def test_a_record_whose_time_is_no_date_is_answered(ms: int) -> None:
 
 
 def test_what_nobody_foresaw_about_one_document_is_its_dead_letter_alone() -> None:
-    broken = asked(item(offset=1), served(), answer=[{"entities": [None]}])
+    broken = asked(item(offset=1), served(), answer=[{"entities": [None]}])  # type: ignore[list-item]
     found = outcome(broken, asked(item(offset=2), served()), before=KNOWN, index=StringIndexType.UTF16)
     assert [message.topic for message in found.messages] == ["n.dead-letters", "n.enriched"]
     error = DeadLetter.from_headers(found.messages[0].headers)

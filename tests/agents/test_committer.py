@@ -14,6 +14,7 @@ from agents.hotloop.limits import Limits
 from agents.hotloop.partitions import Partition, Share
 from agents.hotloop.status import LoopStatus
 from agents.hotloop.window import Bounds
+from agents.lanes import Priority
 from agents.serving import Answerers
 from schemas.codecs.codec import EnrichedCodec
 from schemas.errors import DecodeError, Fenced
@@ -49,7 +50,7 @@ class Scene(Stage):
 
     def window(self, partition: Partition, *offsets: int) -> Share:
         partition.put([item(offset=offset) for offset in offsets])
-        (share,) = self.partitions.take_window(Bounds(len(offsets), 10_000))
+        (share,) = self.partitions.take_window(Priority.BULK, Bounds(len(offsets), 10_000), ready=lambda _: True)
         return share
 
     def commit(self, share: Share) -> "asyncio.Task[None]":
@@ -121,8 +122,8 @@ async def test_too_many_dead_letters_end_the_process_before_they_are_committed()
     partition = scene.own(TP)
     bad: list[Any] = [item(DecodeError("no JSON"), offset=40 + n) for n in range(1000)]
     partition.put(bad)
-    (share,) = scene.partitions.take_window(Bounds(1000, 100_000))
-    await scene.committer.start(share, [Asked(one, Answerers((), ()), ()) for one in bad], {})
+    (share,) = scene.partitions.take_window(Priority.BULK, Bounds(1000, 100_000), ready=lambda _: True)
+    await scene.committer.start(share, [Asked(one, Answerers((), ()), []) for one in bad], {})
     assert [type(error).__name__ for error in scene.crashes] == ["DeadLetterLimitExceeded"]
     assert all(producer.steps == [] for producer in scene.producers)
 

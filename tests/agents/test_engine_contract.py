@@ -1,18 +1,20 @@
 """What the worker relies on in an engine, proved of the real one and of the one that tests use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from agents.inference import Engine, LoadedModel, Request
+from agents.inference import Engine, LoadedModel, Request, Urgency
 from models.engine.engine import Engine as RealEngine
+from models.engine.readers import Prediction
 from models.store import Store
 from schemas.errors import ArtefactNotFound, ModelError
 from tests.agents.echo import EchoEngine
 from tests.models.artefacts import make_manifest
 
 TEXTS = ["Jane Doe owes $12,000.", "", " \r\n", "Ünïcode 👩\u200d👩 東京", "word " * 3000]
+WAIT_S = 30
 UNKNOWN = "sha256:" + "f" * 64
 
 
@@ -21,8 +23,9 @@ class EngineContract:
 
     def ask(
         self, engine: Engine, texts: Sequence[str], *models: LoadedModel
-    ) -> list[list[dict[str, list[dict[str, object]]]]]:
-        answers = engine.predict([Request(text, models) for text in texts])  # type: ignore[arg-type]
+    ) -> list[list[Prediction]]:
+        requests = [Request(text, models) for text in texts]  # type: ignore[arg-type]
+        answers = engine.submit(requests, Urgency.BULK).result(WAIT_S)
         assert not any(isinstance(answer, ModelError) for answer in answers)
         return [list(answer) for answer in answers if not isinstance(answer, ModelError)]
 
@@ -50,7 +53,7 @@ class EngineContract:
                 assert 0 <= float(str(entity["confidenceScore"])) <= 1
 
     def test_no_requests_give_no_answers(self, engine: Engine) -> None:
-        assert list(engine.predict([])) == []
+        assert list(engine.submit([], Urgency.BULK).result(WAIT_S)) == []
 
     def test_a_model_that_is_not_there_is_an_artefact_error(self, engine: Engine) -> None:
         with pytest.raises(ArtefactNotFound):
@@ -97,5 +100,6 @@ class TestRealEngine(EngineContract):
         return artefact
 
     @pytest.fixture
-    def engine(self, store: Store) -> Engine:
-        return RealEngine(store, threads=1)
+    def engine(self, store: Store) -> Iterator[Engine]:
+        with RealEngine(store) as made:
+            yield made

@@ -14,7 +14,6 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.hotloop.service import HotLoopThread
-from agents.inference import CallThread
 from agents.metrics import Metrics
 from agents.routing import compile_routes
 from agents.settings import Settings
@@ -45,11 +44,9 @@ def running(
     settings: Settings, tables: FixedTables | None = None, *, failures: list[BaseException] | None = None
 ) -> Iterator[HotLoopThread]:
     unexpected: list[BaseException] = []
-    inference = CallThread("inference")
     loop = HotLoopThread(
         settings,
         engine=EchoEngine(),
-        inference=inference,
         tables=tables or FixedTables(table(served())),
         metrics=Metrics(),
         failed=(unexpected if failures is None else failures).append,
@@ -59,7 +56,6 @@ def running(
         yield loop
     finally:
         asyncio.run(loop.stop())
-        inference.stop()
     assert unexpected == []
 
 

@@ -14,7 +14,7 @@ from agents.hotloop.reader import Reader, decode_here
 from agents.hotloop.status import STALLED_S, LoopStatus
 from agents.hotloop.transactions import Turns
 from agents.hotloop.window import Bounds
-from agents.lanes import Lane
+from agents.lanes import Lane, Priority
 from agents.metrics import Metrics
 from schemas.codecs.codec import DocumentCodec
 from schemas.errors import DecodeError, InvalidEvent, Unavailable
@@ -65,9 +65,9 @@ class Stage:
             ownership=self.ownership,
             decode=partial(decode_here, decoder),
             buffer_bytes=buffer_bytes,
-            arrived=arrived,
             metrics=self.metrics,
         )
+        reader.on_arrival(arrived.set)
         task = asyncio.create_task(reader.run())
         await self.consumer.empty.wait()
         task.cancel()
@@ -180,7 +180,7 @@ async def test_revoked_partitions_go_stale_and_their_producers_stop() -> None:
     stage = Stage()
     partition = stage.own(TP)
     partition.put([item()])
-    (share,) = stage.partitions.take_window(Bounds(1, 100))
+    (share,) = stage.partitions.take_window(Priority.BULK, Bounds(1, 100), ready=lambda _: True)
     await stage.ownership.on_partitions_revoked({TP})
     assert share.stale
     assert len(stage.partitions) == 0

@@ -1,0 +1,293 @@
+"""Windows are taken when the model is free, and committed in the order in which they were taken."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from agents.hotloop.answers import Asked
+from agents.hotloop.asking import Asking
+from agents.hotloop.loop import HotLoop, Parts
+from agents.hotloop.partitions import Partition, Partitions, Share
+from agents.hotloop.status import LoopStatus
+from agents.hotloop.transactions import Turns
+from agents.hotloop.window import Bounds
+from agents.inference import Answer, Request, Urgency
+from agents.lanes import Lane, Priority
+from agents.metrics import Metrics
+from agents.serving import Key, ServingTable
+from schemas.documents import DocumentEvent, Task
+from tests.agents.echo import EchoEngine, served, table
+from tests.agents.factories import item
+
+BULK = Lane("n.documents", "n.enriched")
+INTERACTIVE = Lane("n.requests", "n.replies", Priority.INTERACTIVE)
+BOUNDS = Bounds(4, 400)
+LONG = BOUNDS.long + 1
+
+
+class Patient(EchoEngine):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Urgency, list[str], Future[list[Answer]]]] = []
+
+    def submit(self, requests: Sequence[Request], urgency: Urgency) -> "Future[list[Answer]]":
+        future: Future[list[Answer]] = Future()
+        self.asked.append((urgency, [request.text for request in requests], future))
+        return future
+
+    @property
+    def texts(self) -> list[list[str]]:
+        return [texts for _, texts, _ in self.asked]
+
+    async def answer(self, at: int) -> None:
+        future = self.asked[at][2]
+        future.set_result([[{"entities": []}] for _ in self.asked[at][1]])
+        await settled()
+
+
+class Tables:
+    """Deployments appear when they are told to."""
+
+    def __init__(self, present: ServingTable) -> None:
+        self.present = present
+        self.asked: list[set[Key]] = []
+        self.appears = asyncio.Event()
+
+    def table(self) -> ServingTable:
+        return self.present
+
+    async def settle(self, keys: set[Key]) -> None:
+        self.asked.append(keys)
+        await self.appears.wait()
+
+    def used(self, keys: Collection[Key]) -> None:
+        """Nobody counts."""
+
+
+class Commits:
+    """Notes what is committed; done when told to."""
+
+    def __init__(self) -> None:
+        self.texts: list[list[str]] = []
+        self.done = asyncio.Event()
+        self.done.set()
+
+    def start(self, share: Share, asked: Sequence[Asked], _routes: object) -> "asyncio.Task[None]":
+        self.texts.append([text_of(one) for one in asked] if not share.stale else ["stale"])
+        return asyncio.create_task(self._end(share))
+
+    async def _end(self, share: Share) -> None:
+        await self.done.wait()
+        share.partition.in_flight -= len(share.items)
+
+
+class Still:
+    """A reader that reads nothing."""
+
+    def on_arrival(self, call: Any) -> None:
+        self.arrived = call
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Nothing:
+    assigned = frozenset[TopicPartition]()
+
+    async def release_all(self) -> None:
+        """Nothing is ours."""
+
+    async def stop(self) -> None:
+        """Nothing runs."""
+
+
+def text_of(asked: Asked) -> str:
+    return asked.item.content.text if isinstance(asked.item.content, DocumentEvent) else "error"
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.engine = Patient()
+        self.tables = Tables(table(served()))
+        self.commits = Commits()
+        self.partitions = Partitions()
+        self.reader = Still()
+        self.arrivals = 0
+        self.offsets: dict[Partition, int] = {}
+
+    def own(self, lane: Lane = BULK, number: int = 0) -> Partition:
+        tp = TopicPartition(lane.input, number)
+        partition = Partition(tp, lane, Turns([]), self.partitions.next_epoch(), 0, 0)
+        self.partitions.add(partition)
+        return partition
+
+    async def arrive(self, partition: Partition, *texts: str, n_tokens: int = 10, deployment: str = "") -> None:
+        tasks = [Task(project="loans", deployment=deployment)] if deployment else []
+        for text in texts:
+            self.arrivals += 1
+            event = DocumentEvent(id=text, text=text, tasks=tasks)
+            one = item(event, topic=partition.tp.topic, partition=partition.tp.partition)
+            partition.put([one._replace(n_tokens=n_tokens, arrival=self.arrivals)])
+        self.reader.arrived()
+        await settled()
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    here, stop, metrics = Scene(), asyncio.Event(), Metrics()
+    asking = Asking(
+        here.tables,
+        default_tasks={lane.input: [Task(project="loans", deployment="production")] for lane in (BULK, INTERACTIVE)},
+        engine=here.engine,
+        metrics=metrics,
+    )
+    nothing: Any = Nothing()
+    reader: Any = here.reader
+    committer: Any = here.commits
+    parts = Parts(nothing, here.partitions, nothing, reader, asking, committer)
+    loop = HotLoop(parts, bounds=BOUNDS, status=LoopStatus(), metrics=metrics)
+    running = asyncio.create_task(loop.run(stop, crashed=asyncio.get_running_loop().create_future()))
+    await settled()
+    try:
+        yield here
+    finally:
+        stop.set()
+        for _, texts, future in here.engine.asked:
+            if not future.done():
+                future.set_result([[{"entities": []}] for _ in texts])
+        here.commits.done.set()
+        await asyncio.wait_for(running, 10)
+        await loop.close()
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_lone_document_is_asked_at_once_and_what_arrives_meanwhile_is_the_next_window() -> None:
+    async with scene() as here:
+        partition = here.own()
+        await here.arrive(partition, "a")
+        await here.arrive(partition, "b")
+        await here.arrive(partition, "c")
+        assert here.engine.texts == [["a"]]
+        await here.engine.answer(0)
+        assert here.engine.texts == [["a"], ["b", "c"]]
+        assert here.commits.texts == [["a"]]
+
+
+async def test_a_whole_window_is_tokenised_while_another_is_read() -> None:
+    async with scene() as here:
+        partition = here.own()
+        await here.arrive(partition, *"abcdefghijk")
+        assert here.engine.texts == [list("abcd"), list("efgh")], "ijk may still grow"
+        await here.engine.answer(0)
+        assert here.engine.texts == [list("abcd"), list("efgh")], "one is enough ahead"
+        await here.engine.answer(1)
+        assert here.engine.texts[2:] == [list("ijk")]
+
+
+async def test_windows_are_committed_in_the_order_in_which_they_were_taken() -> None:
+    async with scene() as here:
+        await here.arrive(here.own(), *"abcdefgh")
+        await here.engine.answer(1)
+        assert here.commits.texts == []
+        await here.engine.answer(0)
+        assert here.commits.texts == [list("abcd"), list("efgh")]
+
+
+async def test_the_interactive_lane_is_asked_while_the_bulk_lane_is_busy() -> None:
+    async with scene() as here:
+        await here.arrive(here.own(BULK), *"abcdefgh")
+        await here.arrive(here.own(INTERACTIVE), "now")
+        assert [(urgency, len(texts)) for urgency, texts, _ in here.engine.asked] == [
+            (Urgency.BULK, 4), (Urgency.BULK, 4), (Urgency.INTERACTIVE, 1),
+        ]  # fmt: skip
+        await here.engine.answer(2)
+        assert here.commits.texts == [["now"]]
+
+
+async def test_a_long_document_holds_up_nobody_but_its_own_partition() -> None:
+    async with scene() as here:
+        one, other = here.own(BULK, 0), here.own(BULK, 1)
+        await here.arrive(one, "long", n_tokens=LONG)
+        await here.arrive(one, "after")
+        await here.arrive(other, "free")
+        assert here.engine.texts == [["long"], ["free"]]
+        assert here.engine.asked[0][0] is Urgency.LONG
+        await here.engine.answer(1)
+        assert here.engine.texts == [["long"], ["free"]], "its partition waits"
+        await here.engine.answer(0)
+        assert here.engine.texts[2:] == [["after"]]
+        assert here.commits.texts == [["free"], ["long"]]
+
+
+async def test_a_long_document_waits_for_what_was_before_it() -> None:
+    async with scene() as here:
+        here.commits.done.clear()
+        partition = here.own()
+        await here.arrive(partition, "before")
+        await here.arrive(partition, "long", n_tokens=LONG)
+        await here.engine.answer(0)
+        assert here.engine.texts == [["before"]]
+        here.commits.done.set()
+        await settled()
+        assert here.engine.texts == [["before"], ["long"]]
+
+
+async def test_only_the_partition_that_asks_for_a_deployment_that_is_not_there_waits() -> None:
+    async with scene() as here:
+        one, other = here.own(BULK, 0), here.own(BULK, 1)
+        await here.arrive(one, "new", deployment="fresh")
+        await here.arrive(one, "behind")
+        await here.arrive(other, "free")
+        assert here.engine.texts == [["free"]]
+        assert here.tables.asked == [{("loans", "fresh")}]
+        here.tables.present = table(served(), served("fresh"))
+        here.tables.appears.set()
+        await settled()
+        await here.engine.answer(0)
+        assert here.engine.texts[1:] == [["new", "behind"]]
+
+
+async def test_what_certainly_does_not_exist_is_asked_for_once_for_all_that_wait() -> None:
+    async with scene() as here:
+        partition = here.own()
+        await here.arrive(partition, *"abc", deployment="typo")
+        here.tables.appears.set()
+        await settled()
+        assert here.commits.texts == [list("abc")], "answered without a model"
+        assert here.tables.asked == [{("loans", "typo")}]
+        await here.arrive(partition, "d", deployment="typo")
+        assert len(here.tables.asked) == 2, "it may exist by now"
+
+
+async def test_a_window_whose_partitions_were_taken_away_is_given_up() -> None:
+    async with scene() as here:
+        partition = here.own()
+        await here.arrive(partition, "long", n_tokens=LONG)
+        here.partitions.remove(partition.tp)
+        here.reader.arrived()
+        await settled()
+        assert here.engine.asked[0][2].cancelled()
+        assert here.commits.texts == [["stale"]]
+
+
+async def test_no_more_windows_are_taken_than_may_wait_for_their_commits() -> None:
+    async with scene() as here:
+        here.commits.done.clear()
+        partition = here.own()
+        await here.arrive(partition, *"abcdefghijklmnopqrstuvwx")
+        for at in range(4):
+            await here.engine.answer(at)
+        assert len(here.engine.asked) == 4
+        here.commits.done.set()
+        await settled()
+        assert len(here.engine.asked) == 6
