@@ -1,5 +1,6 @@
 """What every backend does: token ids to hidden states."""
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -12,7 +13,12 @@ Floats = NDArray[np.float32]
 
 TORCH_BACKENDS: Final = ("torch-fp32", "torch-bf16")
 ONNX_BACKENDS: Final = ("onnx-int8", "onnx-fp32")
-BACKENDS: Final = TORCH_BACKENDS + ONNX_BACKENDS
+OPENVINO_BACKENDS: Final = ("openvino-bf16", "openvino-fp32")
+BACKENDS: Final = TORCH_BACKENDS + ONNX_BACKENDS + OPENVINO_BACKENDS
+GRAPHS: Final[Mapping[str, str]] = {name: name for name in ONNX_BACKENDS} | dict.fromkeys(
+    OPENVINO_BACKENDS, "onnx-fp32"
+)
+"""Which graph of an artefact a backend reads; torch reads the weights themselves."""
 
 
 class Backend(Protocol):

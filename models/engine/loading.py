@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from threading import Lock, Semaphore
 from typing import Generic, TypeVar
 
-from models.engine.backend import BACKENDS, ONNX_BACKENDS, TORCH_BACKENDS, Backend
+from models.engine.backend import BACKENDS, GRAPHS, OPENVINO_BACKENDS, TORCH_BACKENDS, Backend
 from models.engine.onnx_backend import OnnxBackend
+from models.engine.openvino_backend import OpenVinoBackend, runs_openvino
 from models.heads import Head, load_class_head, load_entity_head
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS, Manifest
 from models.plans import Plan
@@ -82,17 +83,21 @@ class Shared(Generic[T]):
         return [thing for thing, _ in list(self._held.values())]
 
 
+def possible_backends(manifest: Manifest) -> list[str]:
+    """Return the backends that a model can run on here: it has a graph for them, and the processor their precision."""
+    return [name for name in BACKENDS if _has_graph(manifest, name) and _runs_here(name)]
+
+
 def check_backend(manifest: Manifest, name: str) -> None:
     """Refuse a backend that a model cannot run on.
 
     Raises:
-        ArtefactError: There is no such backend, or the model has no graph for it.
+        ArtefactError: There is no such backend, the model has no graph for it, or this machine cannot run it.
     """
-    possible = [*TORCH_BACKENDS, *(graph for graph in ONNX_BACKENDS if graph in manifest.graphs)]
-    if name not in possible:
+    if name not in BACKENDS or not _has_graph(manifest, name) or not _runs_here(name):
         raise ArtefactError(
-            f"got backend {name!r} for model {manifest.label}, expected one of {', '.join(possible)} "
-            f"(of all: {', '.join(BACKENDS)})"
+            f"got backend {name!r} for model {manifest.label}, expected one of "
+            f"{', '.join(possible_backends(manifest))} on this machine (of all: {', '.join(BACKENDS)})"
         )
 
 
@@ -100,18 +105,29 @@ def parts_of(manifest: Manifest, plan: Plan) -> Parts:
     """Return what a model shares when it is served as planned."""
     files = manifest.encoder.files
     name = plan.backend
-    encoder = manifest.graphs[name] if name in ONNX_BACKENDS else f"{files[WEIGHTS]}+{files[CONFIG]}"
+    encoder = manifest.graphs[GRAPHS[name]] if name in GRAPHS else f"{files[WEIGHTS]}+{files[CONFIG]}"
     return Parts(f"{name} {plan.streams}x{plan.threads}:{encoder}", files[TOKENIZER])
 
 
 def load_backend(manifest: Manifest, *, store: Store, plan: Plan) -> Backend:
-    """Return the encoder of a model, as planned; torch is imported only if it is asked for."""
-    if plan.backend in ONNX_BACKENDS:
-        return OnnxBackend(store.local_path(manifest.graphs[plan.backend]), plan=plan)
-    from models.engine.torch_backend import TorchBackend
-
+    """Return the encoder of a model, as planned; only the library that runs it is imported."""
     files = manifest.encoder.files
-    return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), plan=plan)
+    if plan.backend in TORCH_BACKENDS:
+        from models.engine.torch_backend import TorchBackend
+
+        return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), plan=plan)
+    graph = store.local_path(manifest.graphs[GRAPHS[plan.backend]])
+    if plan.backend in OPENVINO_BACKENDS:
+        return OpenVinoBackend(graph, plan=plan)
+    return OnnxBackend(graph, plan=plan)
+
+
+def _has_graph(manifest: Manifest, name: str) -> bool:
+    return name in TORCH_BACKENDS or GRAPHS[name] in manifest.graphs
+
+
+def _runs_here(name: str) -> bool:
+    return name not in OPENVINO_BACKENDS or runs_openvino(name)
 
 
 def load_head(manifest: Manifest, *, store: Store) -> Head:

@@ -15,6 +15,7 @@ from models.engine.export import export_graphs
 from models.features import N_FEATURES
 from models.heads import ClassHead, EntityHead, Head, save_head
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS, EncoderManifest, Manifest
+from models.plans import Plan
 from models.store import Store
 from schemas.errors import ModelError
 from schemas.names import Kind
@@ -31,8 +32,8 @@ TEXTS += ["The printer is out of paper again, send somebody.", "My screen stays 
 NAMES = {"John", "Smith", "Mary", "Jones", "Wei", "Li", "Ann", "Lee", "Bob", "Ray", "Eve", "Stone"}
 PLACES = {"Hampton", "Boston", "Seattle", "York", "Chicago", "Dallas", "New"}
 # Share of spans that are the same (of all that either finds). Dynamic INT8 is the coarse one.
-AGREEMENT = {"torch-fp32": 1.0, "onnx-fp32": 1.0, "torch-bf16": 1.0, "onnx-int8": 0.9}
-CONFIDENCE_WITHIN = {"torch-fp32": 2e-4, "onnx-fp32": 2e-4, "torch-bf16": 0.03, "onnx-int8": 0.2}
+AGREEMENT = dict.fromkeys(BACKENDS, 1.0) | {"onnx-int8": 0.9}
+CONFIDENCE_WITHIN = dict.fromkeys(BACKENDS, 2e-4) | {"torch-bf16": 0.03, "openvino-bf16": 0.03, "onnx-int8": 0.2}
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -87,14 +88,14 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Man
     }
     unfitted = ClassHead(np.zeros((2, encoder.hidden_size), dtype=np.float32), np.zeros(2, dtype=np.float32))
     draft = Manifest(kind=Kind.SINGLE_LABEL, head=store.put(save_head(unfitted)), **fields)
-    heads = fitted_heads(Engine(store, threads=1), draft)
+    heads = fitted_heads(Engine(store), draft)
     return store, [Manifest(kind=kind, head=store.put(save_head(head)), **fields) for kind, head in heads.items()]
 
 
 def said(
     store: Store, manifests: list[Manifest], backend: str
 ) -> tuple[dict[tuple[int, str, int, int], float], list[str]]:
-    engine = Engine(store, backend=backend, threads=1)
+    engine = Engine(store, plan_of=lambda _: Plan(backend=backend))
     models: tuple[LoadedModel, ...] = tuple(engine.load_draft(manifest) for manifest in manifests)
     spans, classes = {}, []
     for at, result in enumerate(engine.predict([Request(text, models) for text in TEXTS])):
@@ -123,7 +124,7 @@ def test_each_backend_gives_the_spans_and_classes_of_fp32_torch(
 def test_int8_answers_in_company_as_alone_within_its_tolerance(manifests: tuple[Store, list[Manifest]]) -> None:
     """Activations are scaled by micro-batch, so INT8 moves with the company; FP32 does not (see test_engine)."""
     store, of = manifests
-    engine = Engine(store, backend="onnx-int8", threads=1)
+    engine = Engine(store, plan_of=lambda _: Plan(backend="onnx-int8"))
     model = engine.load_draft(of[0])
     together = engine.predict([Request(text, (model,)) for text in TEXTS])
     alone = [engine.predict([Request(text, (model,))])[0] for text in TEXTS]

@@ -3,30 +3,39 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from models.encoder import Encoder, find_encoder, module_from, weights_of
-from models.engine.backend import BACKENDS, ONNX_BACKENDS, Backend
+from models.engine.backend import BACKENDS, GRAPHS, OPENVINO_BACKENDS, Backend, Floats
 from models.engine.export import export_graphs
 from models.engine.onnx_backend import OnnxBackend
+from models.engine.openvino_backend import OpenVinoBackend
 from models.engine.torch_backend import TorchBackend
+from models.plans import Plan
 from schemas.errors import ArtefactCorrupt, TrainingError
 from tests.models.artefacts import tiny_config, tiny_graphs, tiny_weights
 
 # The root mean square of the difference, relative to that of FP32 torch.
-TOLERANCE = {"torch-fp32": 1e-6, "onnx-fp32": 1e-5, "torch-bf16": 0.03, "onnx-int8": 0.25}
+TOLERANCE = {
+    "torch-fp32": 1e-6, "onnx-fp32": 1e-5, "openvino-fp32": 1e-5,
+    "torch-bf16": 0.03, "openvino-bf16": 0.03, "onnx-int8": 0.25,
+}  # fmt: skip
 
 
-def backend(name: str, folder: Path, *, config: bytes, weights: bytes, graphs: dict[str, bytes]) -> Backend:
-    path = folder / name
-    if name in ONNX_BACKENDS:
-        path.write_bytes(graphs[name])
-        return OnnxBackend(path, name=name, threads=1)
+def backend(
+    name: str, folder: Path, *, config: bytes, weights: bytes, graphs: dict[str, bytes], streams: int = 1
+) -> Backend:
+    path, plan = folder / name, Plan(backend=name, streams=streams)
+    if name in GRAPHS:
+        path.write_bytes(graphs[GRAPHS[name]])
+        return (OpenVinoBackend if name in OPENVINO_BACKENDS else OnnxBackend)(path, plan=plan)
     path.write_bytes(weights)
-    return TorchBackend(config, path, name=name, threads=1)
+    return TorchBackend(config, path, plan=plan)
 
 
 def difference(one: Backend, other: Backend, ids: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> float:
@@ -46,7 +55,30 @@ def test_hidden_states_are_those_of_torch(name: str, tmp_path: Path) -> None:
     got = backend(name, tmp_path, **parts)  # type: ignore[arg-type]
     assert difference(got, reference, ids) < TOLERANCE[name]
     assert got.encode(ids, np.ones_like(ids)).dtype == np.float32
-    assert (got.name, got.nbytes > 0) == (name, True)
+    assert (got.plan.backend, got.nbytes > 0) == (name, True)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_as_many_threads_as_there_are_streams_get_their_own_answers(name: str, tmp_path: Path) -> None:
+    parts = {"config": tiny_config(), "weights": tiny_weights(), "graphs": tiny_graphs()}
+    got = backend(name, tmp_path, **parts, streams=2)  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    batches = [rng.integers(1000, 20000, (1 + i % 3, 8 + i)).astype(np.int32) for i in range(40)]
+    alone = [got.encode(ids, np.ones_like(ids)) for ids in batches]
+    kept = [hidden.copy() for hidden in alone]
+    start = Barrier(2)
+
+    def run(which: int) -> list[Floats]:
+        start.wait()
+        return [got.encode(ids, np.ones_like(ids)) for ids in batches[which::2]]
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(run, range(2)))
+    for which in range(2):
+        for hidden, expected in zip(together[which], kept[which::2], strict=True):
+            np.testing.assert_allclose(hidden, expected, atol=1e-5)
+    for hidden, expected in zip(alone, kept, strict=True):
+        np.testing.assert_array_equal(hidden, expected)  # what was handed out does not change later
 
 
 def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
@@ -67,7 +99,7 @@ def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> N
     ids[0, 15:] = 1
     (tmp_path / "one").mkdir()
     reference = backend("torch-fp32", tmp_path / "one", config=config, weights=weights, graphs=graphs)
-    for name in ONNX_BACKENDS:
+    for name in GRAPHS:
         got = backend(name, tmp_path, config=config, weights=weights, graphs=graphs)
         assert difference(got, reference, ids) < TOLERANCE[name]
 
@@ -81,16 +113,18 @@ def test_weights_survive_the_way_into_the_store_and_back() -> None:
 
 def test_a_graph_or_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"no graph")
-    with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
-        OnnxBackend(tmp_path / "x", name="onnx-int8", threads=1)
-    with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
-        TorchBackend(tiny_config(), tmp_path / "x", name="torch-fp32", threads=1)
+    with pytest.raises(ArtefactCorrupt, match="onnx-int8 that cannot be loaded"):
+        OnnxBackend(tmp_path / "x", plan=Plan(backend="onnx-int8"))
+    with pytest.raises(ArtefactCorrupt, match="openvino-fp32 that cannot be loaded"):
+        OpenVinoBackend(tmp_path / "x", plan=Plan(backend="openvino-fp32"))
+    with pytest.raises(ArtefactCorrupt, match="encoder that cannot be loaded"):
+        TorchBackend(tiny_config(), tmp_path / "x", plan=Plan(backend="torch-fp32"))
 
 
 def test_weights_of_another_configuration_are_refused(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes(tiny_weights())
     with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
-        TorchBackend(tiny_config(hidden_size=64), tmp_path / "w", name="torch-fp32", threads=1)
+        TorchBackend(tiny_config(hidden_size=64), tmp_path / "w", plan=Plan(backend="torch-fp32"))
 
 
 def test_the_default_encoder_is_found_without_torch() -> None:

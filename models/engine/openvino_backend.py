@@ -1,0 +1,87 @@
+"""OpenVINO, BF16 or FP32, on the same graph as ONNX Runtime. Imports neither torch nor transformers.
+
+OpenVINO's ONNX reader knows ONNX Runtime's fused operators, so an artefact carries no second graph for it. Compiling
+one takes a tenth of a second; there is no cache of compiled graphs.
+"""
+
+import sys
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final
+
+from models.engine.backend import Floats, Ints
+from models.plans import Plan
+from schemas.errors import ArtefactCorrupt
+
+_PRECISIONS: Final = {"openvino-bf16": "bf16", "openvino-fp32": "f32"}
+_CAPABILITIES: Final = {"bf16": "BF16", "f32": "FP32"}
+_MEMORY_SIGNS: Final = ("Failed to allocate", "bad_alloc", "bad allocation", "out_of_memory", "out of memory")
+_CACHED_SHAPES: Final = 256
+"""Prepared operators a stream keeps. Without a bound of ours it is 5,000, some 0.3 MB each."""
+_HELD: Final = 1.8
+"""Measured: memory of a loaded graph over the size of its file. Weights are kept as read beside those packed to run."""
+
+
+class OpenVinoBackend:
+    """An encoder as an ONNX graph: ``input_ids``, ``attention_mask`` (int32) to ``hidden``.
+
+    There is one request a stream; a caller that finds none waits.
+    """
+
+    def __init__(self, graph: Path, *, plan: Plan) -> None:
+        """Compile a graph.
+
+        Raises:
+            ArtefactCorrupt: It is no graph that this version of OpenVINO can run.
+        """
+        self.plan = plan
+        self.nbytes = int(graph.stat().st_size * _HELD)
+        try:
+            compiled = _core().compile_model(_core().read_model(graph), "CPU", _properties(plan))
+        except RuntimeError as error:
+            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {error}") from error
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(plan.streams):
+            self._free.put(compiled.create_infer_request())
+
+    def encode(self, ids: Ints, mask: Ints) -> Floats:
+        """Return hidden states, as ``Backend`` says. They are a copy: the request's next run changes nothing in it."""
+        request = self._free.get()
+        try:
+            result: Floats = request.infer({"input_ids": ids, "attention_mask": mask})["hidden"]
+        except RuntimeError as error:
+            if any(sign in str(error) for sign in _MEMORY_SIGNS):
+                raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
+            raise
+        finally:
+            self._free.put(request)
+        return result
+
+
+def runs_openvino(backend: str) -> bool:
+    """Whether this machine's processor can run a backend as it is named, rather than in another precision."""
+    return _CAPABILITIES[_PRECISIONS[backend]] in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@cache
+def _core() -> Any:
+    """Return OpenVINO, without its conversion tool.
+
+    When ``openvino`` is imported it imports that tool, which writes an id into the home folder and reports the import
+    to its makers over the network. It does well without: the package passes over a tool that cannot be imported.
+    """
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]  # how Python marks such a module
+    return import_module("openvino").Core()
+
+
+def _properties(plan: Plan) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.backend],
+        "NUM_STREAMS": plan.streams,
+        "INFERENCE_NUM_THREADS": plan.streams * plan.threads,
+        # Workers that share a machine would all pin themselves to its first cores.
+        "ENABLE_CPU_PINNING": False,
+        "CPU_RUNTIME_CACHE_CAPACITY": _CACHED_SHAPES,
+    }
