@@ -1,0 +1,112 @@
+"""What is special about OpenVINO: what it does to the machine, its memory, and where it can run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.engine import loading, openvino_backend
+from models.plans import Plan
+from models.store import Store
+from schemas.errors import ArtefactError
+from tests.models.artefacts import make_manifest, tiny_graphs
+
+# Runs the encoder, then says what of the network it touched and which folders it made.
+QUIET = """
+import socket, sys
+from pathlib import Path
+touched = []
+sys.addaudithook(lambda name, _: name.startswith(("socket.", "subprocess.", "os.fork")) and touched.append(name))
+import numpy as np
+from models.engine.openvino_backend import OpenVinoBackend
+from models.plans import Plan
+ids = np.full((1, 8), 1000, dtype=np.int32)
+OpenVinoBackend(Path(sys.argv[1]), plan=Plan(backend="openvino-fp32")).encode(ids, np.ones_like(ids))
+assert "openvino" in sys.modules
+assert not touched, touched
+heavy = {"openvino_telemetry", "torch", "transformers", "onnx"} & set(sys.modules)
+assert not heavy, heavy
+"""
+# Leaves less memory than the second micro-batch needs; the first one and the third must succeed.
+HUNGRY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from models.engine.openvino_backend import OpenVinoBackend
+from models.plans import Plan
+backend = OpenVinoBackend(Path(sys.argv[1]), plan=Plan(backend="openvino-fp32"))
+def run(rows, length):
+    ids = np.full((rows, length), 1000, dtype=np.int32)
+    return backend.encode(ids, np.ones_like(ids)).shape
+run(1, 64)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 50_000_000,) * 2)
+try:
+    run(20000, 128)
+except MemoryError as error:
+    assert "(20000, 128)" in str(error), error
+else:
+    raise AssertionError("it fitted")
+assert run(1, 64)[:2] == (1, 64)
+"""
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    path = tmp_path / "graph"
+    path.write_bytes(tiny_graphs()["onnx-fp32"])
+    return path
+
+
+def test_nothing_is_sent_and_nothing_is_written_into_the_home_folder(graph: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    # Its telemetry looks for signs of a build server and then keeps still; here it shall not.
+    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH") if name in os.environ}
+    subprocess.run(
+        [sys.executable, "-c", QUIET, graph], check=True, cwd=Path.cwd(), env=environment | {"HOME": str(home)}
+    )
+    assert list(home.rglob("*")) == []
+
+
+def test_a_micro_batch_that_does_not_fit_is_a_memory_error_and_the_next_one_runs(graph: Path) -> None:
+    subprocess.run([sys.executable, "-c", HUNGRY, graph], check=True)
+
+
+def test_a_backend_that_the_processor_cannot_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OldProcessor:
+        def get_property(self, device: str, name: str) -> list[str]:
+            assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(openvino_backend, "_core", OldProcessor)
+    manifest = make_manifest(Store(f"file://{tmp_path}"))
+    assert loading.possible_backends(manifest) == [
+        "torch-fp32",
+        "torch-bf16",
+        "onnx-int8",
+        "onnx-fp32",
+        "openvino-fp32",
+    ]
+    loading.check_backend(manifest, "openvino-fp32")
+    with pytest.raises(ArtefactError, match=r"got backend 'openvino-bf16'.* onnx-fp32, openvino-fp32 on this machine"):
+        loading.check_backend(manifest, "openvino-bf16")
+
+
+def test_without_the_graph_that_it_reads_it_is_not_possible(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    manifest = make_manifest(store)
+    quantised = manifest.model_copy(update={"graphs": {"onnx-int8": manifest.graphs["onnx-int8"]}})
+    assert loading.possible_backends(quantised) == ["torch-fp32", "torch-bf16", "onnx-int8"]
+    with pytest.raises(ArtefactError, match="got backend 'openvino-fp32'"):
+        loading.check_backend(quantised, "openvino-fp32")
+
+
+def test_fp32_of_openvino_and_of_onnx_runtime_share_a_graph_but_not_an_encoder(tmp_path: Path) -> None:
+    manifest = make_manifest(Store(f"file://{tmp_path}"))
+    parts = [loading.parts_of(manifest, Plan(backend=name)) for name in ("onnx-fp32", "openvino-fp32")]
+    assert parts[0].tokenizer == parts[1].tokenizer
+    assert parts[0].encoder != parts[1].encoder
+    assert all(manifest.graphs["onnx-fp32"] in part.encoder for part in parts)
