@@ -39,7 +39,7 @@ def test_transformers_finds_the_same_spans_as_the_engine(tmp_path: Path) -> None
     manifest = make_model(store)
     folder = export_transformers(manifest, store, tmp_path / "transformers")
     texts = [document.text for document in mixed(50, seed=3)]
-    named: Any = pipeline("token-classification", model=str(folder), aggregation_strategy="first")  # type: ignore[call-overload]
+    named: Any = pipeline("token-classification", model=str(folder), aggregation_strategy="first")
     theirs = [[(each["entity_group"], each["start"], each["end"]) for each in named(text)] for text in texts]
     assert sum(map(len, theirs)) > len(texts)
     for backend in ("torch-fp32", "onnx-fp32"):
