@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from agents.serving import Answerers, Served
@@ -17,6 +18,7 @@ Prediction = Any
 _LAST_MS = int(datetime.max.replace(tzinfo=UTC).timestamp()) * 1000 - 1
 
 
+@lru_cache(maxsize=1024)  # neighbours are often of the same millisecond
 def timestamp(ms: int) -> str:
     """Return milliseconds since 1970 as ISO 8601 in UTC; what is no date, such as microseconds, as the nearest one."""
     moment = datetime.fromtimestamp(min(max(ms, 0), _LAST_MS) / 1000, UTC)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agents.hotloop.answers import Asked
 from agents.hotloop.decode import Item
@@ -13,8 +13,6 @@ from agents.metrics import Metrics
 from agents.routing import Routes
 from agents.serving import Answerers, Key, ServingTable, resolve
 from schemas.documents import DocumentEvent, Task
-
-NO_ONE = Answerers((), ())
 
 
 class Tables(Protocol):
@@ -67,33 +65,35 @@ class Asking:
         self._engine = engine
         self._metrics = metrics
         self._settled: dict[Key, int] = {}
+        self._resolved = _Resolved(ServingTable())
 
     def ready(self, item: Item) -> bool:
         """Whether the event can be answered now: what it asks is loaded, or certainly does not exist."""
-        table = self._tables.table()
-        return all(
-            key not in table.deployments and item.arrival <= self._settled.get(key, 0)
-            for key in table.missing(self._tasks(item))
+        who = self._who(item)
+        return not who.missing or all(
+            key not in self._resolved.table.deployments and item.arrival <= self._settled.get(key, 0)
+            for key in who.missing
         )
 
     async def settle(self, item: Item, *, last_arrival: int) -> None:
         """Return when the event can be answered, and any other up to ``last_arrival`` that asks for the same."""
-        missing = self._tables.table().missing(self._tasks(item))
-        await self._tables.settle(missing)
+        missing = self._who(item).missing
+        await self._tables.settle(set(missing))
         self._settled = {key: at for key, at in self._settled.items() if key not in self._tables.table().deployments}
         self._settled |= dict.fromkeys(missing, last_arrival)
 
     def ask(self, items: Sequence[Item], urgency: Urgency) -> Question:
         """Hand a window to the models."""
-        table = self._tables.table()
-        answerers = [self._answerers(table, item) for item in items]
+        answerers = [self._who(item).answerers for item in items]
         self._tables.used({(one.project, one.deployment) for who in answerers for one in who.served})
         questions = {
             i: Request(item.content.text, tuple(served.model for served in who.served))
             for i, (item, who) in enumerate(zip(items, answerers, strict=True))
             if who.served and isinstance(item.content, DocumentEvent)
         }
-        return Question(items, answerers, table.routes, asyncio.ensure_future(self._answers(questions, urgency)))
+        return Question(
+            items, answerers, self._resolved.table.routes, asyncio.ensure_future(self._answers(questions, urgency))
+        )
 
     async def _answers(self, questions: Mapping[int, Request], urgency: Urgency) -> dict[int, Answer]:
         if not questions:
@@ -103,12 +103,40 @@ class Asking:
         self._metrics.observe_stage("model", time.monotonic() - started)
         return dict(zip(questions, found, strict=True))
 
-    def _answerers(self, table: ServingTable, item: Item) -> Answerers:
-        if not isinstance(item.content, DocumentEvent):
-            return NO_ONE
-        return resolve(table, self._tasks(item), item.content.language)
+    def _who(self, item: Item) -> "_Who":
+        """Return who answers an event. Most events ask the same, so it is worked out once for each table."""
+        if (table := self._tables.table()) is not self._resolved.table:
+            self._resolved = _Resolved(table)
+        event = item.content
+        if not isinstance(event, DocumentEvent):
+            return _NO_ONE
+        tasks = event.tasks or self._default_tasks.get(item.record.topic, ())
+        return self._resolved.who(tasks, event.language)
 
-    def _tasks(self, item: Item) -> Sequence[Task]:
-        if not isinstance(item.content, DocumentEvent):
-            return ()
-        return item.content.tasks or self._default_tasks.get(item.record.topic, ())
+
+class _Who(NamedTuple):
+    """Who answers an event, and what is missing for it."""
+
+    answerers: Answerers
+    missing: frozenset[Key]
+
+
+_NO_ONE = _Who(Answerers((), ()), frozenset())
+_MOST_RESOLVED = 10_000
+
+
+class _Resolved:
+    """Who answers what, by one serving table."""
+
+    def __init__(self, table: ServingTable) -> None:
+        self.table = table
+        self._known: dict[tuple[object, ...], _Who] = {}
+
+    def who(self, tasks: Sequence[Task], language: str | None) -> _Who:
+        key = (language, *[(task.project, task.deployment) for task in tasks])
+        if (known := self._known.get(key)) is None:
+            if len(self._known) >= _MOST_RESOLVED:  # tasks and languages are a publisher's to choose
+                self._known.clear()
+            known = _Who(resolve(self.table, tasks, language), frozenset(self.table.missing(tasks)))
+            self._known[key] = known
+        return known
