@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from pydantic import Field
 
+from models.plans import Plan, Tuning
 from schemas.base import Message
 from schemas.enriched import ClassScore, Entity
 from schemas.names import Digest, Kind
@@ -48,15 +49,6 @@ class Decoding(Message):
     pooling: Literal["mean", "unitMean"] = "mean"
 
 
-class BackendReport(Message):
-    """What was measured of one backend: tokens a second here, and the score on held-out documents."""
-
-    name: str
-    tokens_per_s: float
-    score: float
-    served: bool
-
-
 class DatasetFacts(Message):
     """What a model was trained and tested on."""
 
@@ -75,9 +67,13 @@ class SelfTest(Message):
 
 
 class Manifest(Message):
-    """Everything a model is. Its digest is the model's digest."""
+    """Everything a model is. Its digest is the model's digest.
 
-    format_version: Literal[1] = 1
+    ``plan`` and ``tuning`` are of the machine that it was trained on; ``tuningSet`` is what another one needs to find
+    a plan of its own: held-out documents, and what FP32 says of them (``models.tuning.examples``).
+    """
+
+    format_version: Literal[2] = 2
     project: str
     label: str
     kind: Kind
@@ -91,8 +87,9 @@ class Manifest(Message):
     decoding: Decoding = Decoding()
     temperature: Annotated[float, Field(gt=0)] = 1.0
     thresholds: dict[str, Fraction] = {}
-    backend: str
-    backends: list[BackendReport] = []
+    plan: Plan
+    tuning: Tuning | None = None
+    tuning_set: Digest | None = None
     dataset: DatasetFacts | None = None
     split: dict[str, Any] = {}
     seed: int = 0
@@ -112,7 +109,12 @@ class Manifest(Message):
         return digest_of(self.canonical())
 
     @property
+    def backend(self) -> str:
+        """The backend that serves it where it was trained."""
+        return self.plan.backend
+
+    @property
     def blobs(self) -> frozenset[str]:
-        """Digests of everything the model needs, its evaluation included."""
+        """Digests of everything the model needs, its evaluation and tuning set included."""
         own = {self.head, *self.graphs.values(), *self.encoder.files.values()}
-        return frozenset(own if self.evaluation is None else own | {self.evaluation})
+        return frozenset(own | {digest for digest in (self.evaluation, self.tuning_set) if digest is not None})

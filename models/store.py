@@ -1,6 +1,7 @@
 """The model store: content-addressed blobs and manifests at any fsspec URL.
 
-Layout: ``blobs/sha256/<hex>``, ``models/sha256/<hex>/manifest.json``, ``checkpoints/<job>/<step>-<hex>``, and
+Layout: ``blobs/sha256/<hex>``, ``models/sha256/<hex>/manifest.json``, ``checkpoints/<job>/<step>-<hex>``,
+``tuning/sha256/<hex>/<machine>.json`` for what was measured of a model or an encoder and can be measured again, and
 ``deleted/sha256/<hex>`` for blobs in the moment before they are gone. Everything is written under a temporary name and
 then renamed, and hashed again when it is read: a reader sees all of it or nothing.
 """
@@ -23,8 +24,8 @@ from models.manifest import Manifest, digest_of
 from schemas.errors import ArtefactCorrupt, ArtefactError, ArtefactNotFound, Unavailable
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_MACHINE = re.compile(r"[A-Za-z0-9]{1,100}")
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_CHUNK_BYTES = 1 << 20
 _CHECKPOINTS_KEPT = 2
 
 
@@ -129,6 +130,7 @@ class Store:
         except ArtefactError:
             blobs = frozenset()
         self._remove(self._manifest(digest))
+        self._forget_tunings(digest)
         self._discard({blob: self._blob(blob) for blob in blobs}, keep=[other for other in keep if other != digest])
 
     def save_checkpoint(self, job_id: str, data: bytes, *, step: int) -> None:
@@ -151,6 +153,25 @@ class Store:
         """Delete all checkpoints of a job."""
         for path in self._list(self._checkpoints(job_id)):
             self._remove(path)
+
+    def put_tuning(self, digest: str, data: bytes, *, machine: str) -> None:
+        """Keep what was measured of a model or blob on a machine, in the place of what was there."""
+        self._write(f"{self._tunings(digest)}/{_machine_name(machine)}.json", data)
+
+    def get_tuning(self, digest: str, *, machine: str) -> bytes | None:
+        """Return what was measured of a model or blob on a machine, or nothing. Nobody has verified it."""
+        try:
+            return self._read(f"{self._tunings(digest)}/{_machine_name(machine)}.json", what=f"tuning of {digest}")
+        except ArtefactNotFound:
+            return None
+
+    def tunings(self, digest: str) -> list[bytes]:
+        """Return what was measured of a model or blob, on all machines."""
+        found = []
+        for path in self._list(self._tunings(digest)):
+            with suppress(ArtefactNotFound):
+                found.append(self._read(path, what=f"tuning of {digest}"))
+        return found
 
     def _require(self, manifest: Manifest) -> None:
         missing = sorted(digest for digest in manifest.blobs if not self.has(digest))
@@ -177,6 +198,11 @@ class Store:
                     self._move(path, self._blob(digest))
                 else:
                     self._remove(path)
+                    self._forget_tunings(digest)
+
+    def _forget_tunings(self, digest: str) -> None:
+        for path in self._list(self._tunings(digest)):
+            self._remove(path)
 
     def _named_by(self, models: Iterable[str]) -> frozenset[str]:
         named: set[str] = set()
@@ -195,6 +221,9 @@ class Store:
 
     def _manifest(self, digest: str) -> str:
         return f"{self._root}/models/sha256/{_hex(digest)}/manifest.json"
+
+    def _tunings(self, digest: str) -> str:
+        return f"{self._root}/tuning/sha256/{_hex(digest)}"
 
     def _aside(self) -> str:
         return f"{self._root}/deleted/sha256"
@@ -243,8 +272,9 @@ class Store:
                 self._files.rm_file(path)
             except FileNotFoundError:
                 return
-            if path.endswith("/manifest.json") and isinstance(self._files, LocalFileSystem):
-                Path(path).parent.rmdir()
+            if path.endswith(".json") and isinstance(self._files, LocalFileSystem):
+                with suppress(OSError):  # something is in it still, or again
+                    Path(path).parent.rmdir()
 
 
 @contextmanager
@@ -262,6 +292,12 @@ def _hex(digest: str) -> str:
     if match is None:
         raise ArtefactCorrupt(f"got {digest!r} for a digest, expected sha256: and 64 lower-case hexadecimal digits")
     return match.group(1)
+
+
+def _machine_name(machine: str) -> str:
+    if not _MACHINE.fullmatch(machine):
+        raise ArtefactCorrupt(f"got {machine!r} for a machine, expected letters and digits")
+    return machine
 
 
 def _verified(data: bytes, *, digest: str) -> bytes:

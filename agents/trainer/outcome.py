@@ -89,7 +89,7 @@ def succeeded(
         "summary": model.summary,
         "durationS": round(duration_s, 3),
     }
-    details |= {name: report[name] for name in ("backend", "backends") if name in report}
+    details |= {name: report[name] for name in ("backend", "plan", "tuning") if name in report}
     events = [job_event(job, EventType.SUCCEEDED, details)]
     return Outcome(changes, events, garbage_after(registry, changes))
 

@@ -1,4 +1,4 @@
-"""From what was learnt to an artefact: blobs, graphs, the backend that serves, and the manifest."""
+"""From what was learnt to an artefact: blobs, graphs and the manifest."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,17 @@ from importlib.metadata import version
 from typing import Any
 
 from models.encoder import Encoder
+from models.engine.cpus import available_cpus
 from models.engine.export import export_graphs
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS, DatasetFacts, EncoderManifest, Manifest, SelfTest
+from models.plans import Plan
 from models.store import Store
 from models.training.context import Context, Learnt, Parts
 from models.training.split import Split
 from schemas.labels import LabelledDocument
 
 REFERENCE = "torch-fp32"
-_SERVED_GRAPHS = ("onnx-int8",)
-_LIBRARIES = ("lexstream", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
+_LIBRARIES = ("lexstream", "numpy", "onnxruntime", "openvino", "tokenizers", "torch", "transformers")
 _SELF_TEST_CHARS = 400
 _N_SELF_TESTS = 2
 
@@ -46,7 +47,7 @@ class Workshop:
             decoding=learnt.decoding,
             temperature=learnt.temperature,
             thresholds=dict(learnt.thresholds),
-            backend=REFERENCE,
+            plan=Plan(backend=REFERENCE, threads=available_cpus()),
             dataset=self._dataset(),
             split=self._split(),
             seed=context.seed,
@@ -109,4 +110,4 @@ def _encoder_manifest(encoder: Encoder, *, store: Store, weights: str) -> Encode
 
 def _graphs(encoder: Encoder, *, store: Store, weights: str) -> dict[str, str]:
     graphs = export_graphs(encoder.config.read_bytes(), store.get(weights))
-    return {name: store.put(graphs[name]) for name in _SERVED_GRAPHS}
+    return {name: store.put(graph) for name, graph in graphs.items()}

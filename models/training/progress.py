@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-Stage = Literal["preparing", "training", "exporting", "evaluating"]
-_STAGES: tuple[Stage, ...] = ("preparing", "training", "exporting", "evaluating")
+Stage = Literal["preparing", "training", "exporting", "tuning", "evaluating"]
+_STAGES: tuple[Stage, ...] = ("preparing", "training", "exporting", "tuning", "evaluating")
 _INTERVAL_S = 0.5
 
 
@@ -26,7 +26,13 @@ class Progress:
     def __init__(
         self, emit: Callable[[dict[str, Any]], None] = print_line, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.expected_s: dict[Stage, float] = {"preparing": 2.0, "training": 20.0, "exporting": 5.0, "evaluating": 5.0}
+        self.expected_s: dict[Stage, float] = {
+            "preparing": 2.0,
+            "training": 20.0,
+            "exporting": 3.0,
+            "tuning": 10.0,
+            "evaluating": 5.0,
+        }
         self._emit = emit
         self._clock = clock
         self._started = clock()

@@ -2,24 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from models.engine.cpus import available_cpus
 from models.evaluation import Evaluation, TrainingFacts
-from models.manifest import BackendReport, Manifest
+from models.manifest import Manifest
 from models.store import Store
 from models.training.artefact import Workshop, self_test_texts, self_tests
 from models.training.checks import find_problems, is_labelled
 from models.training.context import Context, Learnt, open_context
 from models.training.job import TrainingJob
 from models.training.progress import Progress
-from models.training.serving import Answering, evaluate, measure_backends, open_draft
+from models.training.serving import Answering, answered_again, evaluate, open_draft, tune
 from models.training.split import Split, split_documents
+from models.tuning.examples import dump_examples
+from models.tuning.search import Limits
+from models.tuning.tuner import Tuner
 from schemas.errors import ArtefactNotFound, InvalidInput, Unavailable
 from schemas.labels import Dataset, LabelledDocument
 from schemas.names import Kind
+
+_SHORTEST_TUNING_S: Final = 8.0
+_LONGEST_TUNING_S: Final = 50.0
+_TUNING_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,7 @@ class Result:
     digest: str
     evaluation: Evaluation
     evaluation_digest: str
-    backend: str
-    backends: Sequence[BackendReport]
+    manifest: Manifest
 
     def event(self) -> dict[str, Any]:
         """Return the last line of a job that succeeded."""
@@ -39,8 +45,9 @@ class Result:
             "digest": self.digest,
             "evaluation": self.evaluation_digest,
             "summary": self.evaluation.summary,
-            "backend": self.backend,
-            "backends": [report.payload() for report in self.backends],
+            "backend": self.manifest.plan.backend,
+            "plan": self.manifest.plan.payload(),
+            "tuning": self.manifest.tuning.payload() if self.manifest.tuning else None,
         }
 
 
@@ -76,7 +83,7 @@ def _train(job: TrainingJob, documents: Sequence[LabelledDocument], *, store: St
     learnt = _learn(context)
     workshop = Workshop(context, learnt, split)
     try:
-        draft = _with_backend(workshop)
+        draft = _with_plan(workshop)
         result = _finish(workshop, draft)
     except ArtefactNotFound as error:
         # All of it was put here and now: a deletion that did not know of it took what an older model had, too.
@@ -95,20 +102,31 @@ def _learn(context: Context) -> Learnt:
     return train_classes(context)
 
 
-def _with_backend(workshop: Workshop) -> Manifest:
-    """Measure the backends with the probe, which has not seen the validation part, and return the final draft."""
+def _with_plan(workshop: Workshop) -> Manifest:
+    """Tune the probe, which has not seen the validation part, and return the final draft."""
     progress, store, learnt = workshop.context.progress, workshop.context.store, workshop.learnt
+    limits = Limits(budget_s=tuning_s(progress.elapsed_s))
+    progress.expected_s["tuning"] = limits.budget_s
     progress.enter("exporting")
     progress.report(0.0)
     probe = workshop.draft(learnt.probe)
-    progress.report(0.3)
-    reports = measure_backends(probe, learnt.validation, store=store)
-    progress.report(0.7)
-    final = probe if learnt.final == learnt.probe else workshop.draft(learnt.final)
+    progress.report(0.5)
+    same = learnt.final == learnt.probe
+    final = probe if same else workshop.draft(learnt.final)
+    progress.enter("tuning")
+    progress.report(0.0)
+    tuning, examples = tune(probe, learnt.validation, store=store, limits=limits, on_progress=progress.report)
+    if not same:
+        examples = answered_again(final, examples, store=store)
     for blob in probe.blobs - final.blobs:
         store.delete_blob(blob)  # unless another model, such as one of the same training, has the same
-    served = next(report.name for report in reports if report.served)
-    return final.model_copy(update={"backend": served, "backends": reports})
+    kept = store.put(dump_examples(examples))
+    return final.model_copy(update={"plan": tuning.plan, "tuning": tuning, "tuning_set": kept})
+
+
+def tuning_s(elapsed_s: float) -> float:
+    """Return how long a training that took so long may tune: it should not take much longer for it."""
+    return min(_SHORTEST_TUNING_S + _TUNING_SHARE * elapsed_s, _LONGEST_TUNING_S)
 
 
 def _finish(workshop: Workshop, draft: Manifest) -> Result:
@@ -122,7 +140,7 @@ def _finish(workshop: Workshop, draft: Manifest) -> Result:
         test=split.test,
         split=context.settings.split,
         training_split_percentage=context.settings.training_split_percentage,
-        backend=draft.backend,
+        backend=draft.plan.backend,
         duration_s=round(context.progress.elapsed_s, 1),
         seed=context.seed,
         notes=tuple(workshop.learnt.notes),
@@ -138,7 +156,7 @@ def _finish(workshop: Workshop, draft: Manifest) -> Result:
         }
     )
     digest = context.store.save_manifest(manifest)
-    return Result(digest, evaluation, evaluation_digest, draft.backend, draft.backends)
+    return Result(digest, evaluation, evaluation_digest, manifest)
 
 
 def _evaluate(manifest: Manifest, answering: Answering, *, facts: TrainingFacts, progress: Progress) -> Evaluation:
@@ -155,21 +173,21 @@ def _evaluate_again(
     manifest = store.load_manifest(job.model or "")
     before = Evaluation.model_validate_json(store.get(manifest.evaluation or ""))
     split = _current_split(manifest, before, documents)
-    progress.expected_s["training"] = progress.expected_s["exporting"] = 0.0
+    progress.expected_s["training"] = progress.expected_s["exporting"] = progress.expected_s["tuning"] = 0.0
     progress.enter("evaluating")
     facts = TrainingFacts(
         train=split.train,
         test=split.test,
         split=str(manifest.split["kind"]),
         training_split_percentage=manifest.split.get("trainingSplitPercentage"),
-        backend=manifest.backend,
+        backend=manifest.plan.backend,
         duration_s=before.duration_s,
         seed=manifest.seed,
     )
-    engine_answer = open_draft(manifest, store=store)
-    evaluation = _evaluate(manifest, engine_answer, facts=facts, progress=progress)
+    answering = open_draft(manifest, store=store, plan=Tuner(store, measures=False).plan_of(manifest))
+    evaluation = _evaluate(manifest, answering, facts=facts, progress=progress)
     digest = store.put(evaluation.to_json())
-    return Result(manifest.digest, evaluation, digest, manifest.backend, manifest.backends)
+    return Result(manifest.digest, evaluation, digest, manifest)
 
 
 def _current_split(manifest: Manifest, before: Evaluation, documents: Sequence[LabelledDocument]) -> Split:

@@ -12,6 +12,7 @@ from models.engine.export import export_graphs
 from models.features import N_FEATURES
 from models.heads import ClassHead, EntityHead, save_head
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS, EncoderManifest, Manifest
+from models.plans import Plan
 from models.store import Store
 from models.tokenization import Tokenizer
 from schemas.names import Kind
@@ -99,7 +100,9 @@ def put_encoder(store: Store, *, seed: int = 0) -> tuple[EncoderManifest, dict[s
     return encoder, {name: store.put(graph) for name, graph in tiny_graphs(seed).items()}
 
 
-def make_manifest(store: Store, kind: Kind = Kind.ENTITIES, *, encoder_seed: int = 0, **changes: Any) -> Manifest:
+def make_manifest(
+    store: Store, kind: Kind = Kind.ENTITIES, *, encoder_seed: int = 0, backend: str = "onnx-fp32", **changes: Any
+) -> Manifest:
     """Return a manifest whose blobs are in ``store``; it is not itself saved."""
     encoder, graphs = put_encoder(store, seed=encoder_seed)
     fields: dict[str, Any] = {
@@ -112,6 +115,6 @@ def make_manifest(store: Store, kind: Kind = Kind.ENTITIES, *, encoder_seed: int
         "graphs": graphs,
         "head": store.put(save_head(random_head(kind))),
         "decoding": {"maxTokens": 64, "overlap": 16},
-        "backend": "onnx-fp32",
+        "plan": Plan(backend=backend),
     }
     return Manifest.model_validate(fields | changes)

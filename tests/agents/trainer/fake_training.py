@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
         evaluation=EVALUATION,
         summary={"microF1": 0.75},
         backend="onnx-int8",
-        backends=[{"name": "onnx-int8", "score": 0.75}],
+        plan={"backend": "onnx-int8", "streams": 2},
     )
 
 

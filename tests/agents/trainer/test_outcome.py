@@ -30,7 +30,7 @@ REPORT = {
     "digest": NEW,
     "evaluation": EVALUATION,
     "summary": {"microF1": 0.9, "note": "no number"},
-    "backends": [{"name": "onnx-int8"}],
+    "plan": {"backend": "onnx-int8"},
 }
 
 
@@ -70,7 +70,7 @@ def test_success_writes_model_and_job_together_and_says_all_of_it() -> None:
     (event,) = outcome.events
     assert (event.event, event.command_id) == (EventType.SUCCEEDED, "j1")
     assert event.details["model"] == {"label": "v1", "digest": NEW}
-    assert event.details["backends"] == [{"name": "onnx-int8"}]
+    assert event.details["plan"] == {"backend": "onnx-int8"}
 
 
 def test_a_replaced_model_is_garbage() -> None:

@@ -162,7 +162,7 @@ async def test_a_job_ends_in_a_model_its_events_and_its_consumed_message(
     assert (made.digest, made.evaluation, made.summary, made.job_id) == (DIGEST, EVALUATION, {"microF1": 0.75}, "j1")
     events = await outside.events()
     assert named(events, "j1")[-1] == "succeeded"
-    assert events[-1]["details"]["backends"] == [{"name": "onnx-int8", "score": 0.75}]
+    assert events[-1]["details"]["plan"] == {"backend": "onnx-int8", "streams": 2}
     progress = [event["details"] for event in events if event["event"] == "progress"]
     assert progress[0]["stage"] == "preparing"
     assert {"jobId": "j1", "epoch": 1, "loss": 0.5, "remainingS": 1.5}.items() <= progress[1].items()

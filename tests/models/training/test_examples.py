@@ -1,11 +1,10 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from models.manifest import BackendReport, Decoding
+from models.manifest import Decoding
 from models.training.examples import IGNORED, read_documents, touching, word_labels
 from models.training.folds import fold_numbers
 from models.training.regression import fit
-from models.training.serving import choose_backend
 from schemas.labels import EntityLabel, LabelledDocument, Region
 from tests.models.artefacts import default_tokenizer
 
@@ -55,28 +54,3 @@ def test_folds_spread_each_class() -> None:
     folds = fold_numbers(targets, n_folds=5, seed=1)
     for fold in range(5):
         assert targets[folds == fold].sum(axis=0).tolist() == [2, 2, 2, 2, 2]
-
-
-def report(name: str, speed: float, score: float) -> BackendReport:
-    return BackendReport(name=name, tokens_per_s=speed, score=score, served=False)
-
-
-def served(reports: list[BackendReport], *, int8_agrees: float, n_labels: int) -> list[str]:
-    agreement = {"torch-fp32": 1.0, "torch-bf16": 1.0, "onnx-int8": int8_agrees}
-    return [each.name for each in choose_backend(reports, agreement=agreement, n_labels=n_labels) if each.served]
-
-
-def test_the_fastest_backend_that_loses_little_serves() -> None:
-    reports = [report("torch-fp32", 1, 0.9), report("torch-bf16", 2, 0.898), report("onnx-int8", 3, 0.89)]
-    assert served(reports, int8_agrees=1.0, n_labels=1000) == ["torch-bf16"]
-
-
-def test_a_faster_backend_may_also_be_better() -> None:
-    reports = [report("torch-fp32", 1, 0.9), report("onnx-int8", 3, 0.92)]
-    assert served(reports, int8_agrees=0.9, n_labels=1000) == ["onnx-int8"]
-
-
-def test_with_few_labels_a_backend_must_give_the_same_answers() -> None:
-    reports = [report("torch-fp32", 1, 0.9), report("onnx-int8", 3, 0.92)]
-    assert served(reports, int8_agrees=0.95, n_labels=24) == ["torch-fp32"]
-    assert served(reports, int8_agrees=0.995, n_labels=24) == ["onnx-int8"]

@@ -17,7 +17,7 @@ def test_time_left_follows_the_measured_rate() -> None:
     events: list[dict[str, Any]] = []
     clock = Clock()
     progress = Progress(events.append, clock=clock)
-    progress.expected_s |= {"training": 1.0, "exporting": 5.0, "evaluating": 5.0}
+    progress.expected_s |= {"training": 1.0, "exporting": 2.0, "tuning": 3.0, "evaluating": 5.0}
     progress.enter("training")
     for step in range(11):
         progress.report(step / 10, loss=0.5)
@@ -44,7 +44,7 @@ def test_a_resumed_stage_measures_only_its_own_part() -> None:
     events: list[dict[str, Any]] = []
     clock = Clock()
     progress = Progress(events.append, clock=clock)
-    progress.expected_s |= {"training": 50.0, "exporting": 0.0, "evaluating": 0.0}
+    progress.expected_s |= {"training": 50.0, "exporting": 0.0, "tuning": 0.0, "evaluating": 0.0}
     progress.resume(60.0)
     progress.enter("training")
     progress.report(0.6)

@@ -9,7 +9,8 @@ import pytest
 from models.engine.engine import Engine, Request
 from models.evaluation import Evaluation
 from models.store import Store
-from models.training import checkpoint, serving
+from models.training import checkpoint
+from models.training import run as training
 from models.training.job import TrainingJob, read_job, write_job
 from models.training.run import Result
 from schemas.errors import InvalidInput
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True, scope="module")
 def measure_briefly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "_MEASURED_S", 0.0)
+        patch.setattr(training, "_SHORTEST_TUNING_S", 0.0)
         yield
 
 
@@ -55,7 +56,7 @@ def test_an_entity_model_learns_and_is_served_from_the_store(entities: tuple[Tra
     job, result = entities
     assert result.evaluation.micro_f1 > 0.7
     model = Engine(Store(job.store)).load(result.digest)
-    assert model.backend.name == result.backend
+    assert model.backend.plan.backend == result.manifest.plan.backend
     assert model.manifest.self_test
     assert model.manifest.metrics == scores_of(result)
 
@@ -184,7 +185,7 @@ def test_progress_tells_stages_in_order(tmp_path: Path) -> None:
     events: list[dict[str, Any]] = []
     run(make_job(tmp_path, Kind.ENTITIES, epochs=2), entity_documents(), emit=events.append)
     stages = list(dict.fromkeys(event["stage"] for event in events))
-    assert stages == ["preparing", "training", "exporting", "evaluating"]
+    assert stages == ["preparing", "training", "exporting", "tuning", "evaluating"]
     fractions = [event["fraction"] for event in events]
     assert fractions == sorted(fractions)
     assert all(event["remainingS"] >= 0 for event in events)

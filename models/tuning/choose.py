@@ -1,0 +1,111 @@
+"""Which plan serves: the fastest whose answers are as good as those of FP32. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from models.plans import Plan, Trial, Verdict
+
+TOLERATED_LOSS: Final = 0.003
+"""How much of FP32's score a faster backend may lose: 0.3 points."""
+TELLING_LABELS: Final = 400
+"""Fewer labels than these cannot show so small a loss; then a backend must give almost the same answers."""
+SAME: Final = 0.99
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a backend's answers are.
+
+    Attributes:
+        score: Micro F1 against the labels.
+        reference: The same of FP32's answers.
+        agreement: Micro F1 of its answers against FP32's.
+        n_labels: On how many labels scores were measured, those in documents that the model has seen left out.
+    """
+
+    score: float
+    reference: float
+    agreement: float
+    n_labels: int
+
+    @property
+    def loses(self) -> bool:
+        """Whether the score is too far below that of FP32."""
+        return self.score < self.reference - TOLERATED_LOSS
+
+    @property
+    def good(self) -> bool:
+        """Whether the backend may serve."""
+        return not self.loses and (self.n_labels >= TELLING_LABELS or self.agreement >= SAME)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A plan and its speed: the best of ``rounds``. ``error`` says why it could not run."""
+
+    plan: Plan
+    tokens_per_s: float = 0.0
+    documents_per_s: float = 0.0
+    rounds: int = 0
+    error: str = ""
+
+    def after(self, *, tokens_per_s: float, documents_per_s: float) -> "Attempt":
+        """Return what is known after one more round."""
+        if tokens_per_s <= self.tokens_per_s:
+            return replace(self, rounds=self.rounds + 1)
+        return replace(self, rounds=self.rounds + 1, tokens_per_s=tokens_per_s, documents_per_s=documents_per_s)
+
+
+Qualities = Mapping[str, Quality]
+"""By backend: how many streams there are, or how large a micro-batch may be, is no matter of quality."""
+
+
+def best(attempts: Iterable[Attempt], qualities: Qualities) -> Attempt | None:
+    """Return the fastest attempt that may serve, or nothing."""
+    good = [each for each in attempts if not each.error and _is_good(each, qualities)]
+    return max(good, key=lambda attempt: attempt.tokens_per_s, default=None)
+
+
+def trials_of(
+    attempts: Iterable[Attempt], qualities: Qualities, *, served: Plan, skipped: Mapping[Plan, str]
+) -> list[Trial]:
+    """Return the table of a tuning, the fastest first.
+
+    Args:
+        attempts: What was measured.
+        qualities: Of the backends whose answers were looked at.
+        served: The plan that was chosen.
+        skipped: Plans that were not tried, and why.
+    """
+    trials = [_trial(attempt, qualities.get(attempt.plan.backend), served) for attempt in attempts]
+    trials.sort(key=lambda trial: (trial.verdict is not Verdict.SERVED, -trial.tokens_per_s))
+    left_out = [Trial(plan=plan, verdict=Verdict.SKIPPED, reason=reason) for plan, reason in skipped.items()]
+    return trials + left_out
+
+
+def _is_good(attempt: Attempt, qualities: Qualities) -> bool:
+    quality = qualities.get(attempt.plan.backend)
+    return quality is not None and quality.good
+
+
+def _trial(attempt: Attempt, quality: Quality | None, served: Plan) -> Trial:
+    return Trial(
+        plan=attempt.plan,
+        tokens_per_s=round(attempt.tokens_per_s, 1),
+        documents_per_s=round(attempt.documents_per_s, 2),
+        score=quality.score if quality else None,
+        agreement=quality.agreement if quality else None,
+        verdict=_verdict(attempt, quality, served),
+        reason=attempt.error,
+    )
+
+
+def _verdict(attempt: Attempt, quality: Quality | None, served: Plan) -> Verdict:
+    if attempt.error:
+        return Verdict.FAILED
+    if attempt.plan == served:
+        return Verdict.SERVED
+    if quality is not None and not quality.good:
+        return Verdict.WORSE if quality.loses else Verdict.DIFFERS
+    return Verdict.SLOWER

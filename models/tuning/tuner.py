@@ -1,0 +1,186 @@
+"""The plan of each model on this machine: as was set, as is known, or else measured now."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from pydantic import ValidationError
+
+from models.engine.loading import possible_backends
+from models.manifest import WEIGHTS, Manifest
+from models.plans import Machine, Plan, Tuning
+from models.store import Store
+from models.tuning.candidates import Space, first_plan, space_of
+from models.tuning.choose import Quality
+from models.tuning.examples import Examples, load_examples, n_labels, quality_of
+from models.tuning.machine import this_machine
+from models.tuning.measure import CPU_WINDOW, GPU_WINDOW, Bench, Round
+from models.tuning.search import Limits, Search
+from schemas.errors import LexstreamError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+AUTO: Final = "auto"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What was measured of FP32 while it answered the held-out documents."""
+
+    plan: Plan
+    found: Round
+
+
+class Tuner:
+    """Knows or finds out how each model runs best here. All methods may be called from any thread.
+
+    What is known comes from the manifest, where it was tuned on such a machine; else from the store, where a worker
+    of such a machine left it. Models that share an encoder share what is known of its speed, and so their plan.
+    """
+
+    def __init__(
+        self, store: Store, *, backend: str = AUTO, measures: bool = True, machine: Machine | None = None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        """Make a tuner.
+
+        Args:
+            store: Where models and what was measured of them are.
+            backend: A name in ``BACKENDS`` that all models run on, or "auto" for the best of each.
+            measures: Whether to measure what is not known; without, the backend of the training serves.
+            machine: This machine, with as many processors as models may use; found out if not given.
+            limits: How long measuring may take.
+        """
+        self.machine = machine or this_machine()
+        self._store = store
+        self._backend = backend
+        self._measures = measures
+        self._limits = limits or Limits()
+        self._lock = Lock()
+        self._found: dict[str, Tuning] = {}
+
+    def plan_of(self, manifest: Manifest) -> Plan:
+        """Return the plan that a model is to be served with. Blocks while it is measured, for a minute at most.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        known = self.tuning_of(manifest)
+        if self._backend != AUTO:
+            return self._shaped(self._backend, manifest, known)
+        if known is None and self._measures and manifest.tuning_set is not None:
+            known = self._tuned(manifest)
+        return known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
+
+    def tuning_of(self, manifest: Manifest) -> Tuning | None:
+        """Return what is known of a model on such a machine; nothing is measured.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        digest = manifest.digest
+        with self._lock:
+            found = self._found.get(digest)
+        if found is None and manifest.tuning is not None and self._is_here(manifest.tuning):
+            found = manifest.tuning
+        found = found or self._stored(digest)
+        if found is not None:
+            with self._lock:
+                self._found[digest] = found
+        return found
+
+    def measure(
+        self,
+        manifest: Manifest,
+        examples: Examples,
+        *,
+        reference: Reference | None = None,
+        limits: Limits | None = None,
+        on_progress: Callable[[float], None] = lambda _done: None,
+    ) -> Tuning:
+        """Measure plans of a model whose manifest need not be stored, and return the table and the best of them.
+
+        Args:
+            manifest: The model.
+            examples: Held-out documents with FP32's answers.
+            reference: What was measured of FP32 already.
+            limits: How long to measure, if not as long as this tuner does.
+            on_progress: Told how much of the time has passed, from 0 to 1.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        search = self._search(manifest, examples, limits or self._limits)
+        if before := self._stored(manifest.encoder.files[WEIGHTS]):
+            search.know(before.trials)
+        if reference is not None:
+            search.note(reference.plan, reference.found, quality_of(manifest, examples, reference.found.answers))
+        plan = search.run(on_progress=on_progress) or self._shaped(manifest.plan.backend, manifest, None)
+        tuning = search.tuning(plan, n_labels=n_labels(examples))
+        self._keep(manifest.encoder.files[WEIGHTS], tuning)
+        return tuning
+
+    def _tuned(self, manifest: Manifest) -> Tuning | None:
+        """Measure and remember; whatever breaks on the way is no reason not to serve."""
+        try:
+            examples = load_examples(self._store.get(manifest.tuning_set or ""))
+            tuning = self.measure(manifest, examples)
+        except Unavailable:
+            raise
+        except (LexstreamError, MemoryError) as error:
+            logger.warning("%s is not tuned: %s", manifest.label, error, extra={"action": "tune"})
+            return None
+        digest = manifest.digest
+        with self._lock:
+            self._found[digest] = tuning
+        self._keep(digest, tuning)
+        told = (digest, tuning.plan.backend, tuning.plan.streams, tuning.plan.threads, tuning.seconds)
+        logger.info("tuned %s: %s, %d x %d, in %.1f s", *told, extra={"action": "tune"})
+        return tuning
+
+    def _search(self, manifest: Manifest, examples: Examples, limits: Limits) -> Search:
+        texts = [example.document.text for example in examples]
+        window = GPU_WINDOW if self.machine.gpu else CPU_WINDOW
+
+        def judge(answers: Sequence[object]) -> Quality:
+            return quality_of(manifest, examples, answers)  # type: ignore[arg-type]
+
+        return Search(
+            self._space(manifest),
+            open_plan=lambda plan: Bench(manifest, plan, texts, store=self._store, window_tokens=window),
+            judge=judge,
+            n_documents=len(examples),
+            limits=limits,
+        )
+
+    def _space(self, manifest: Manifest) -> Space:
+        return space_of(self.machine, possible_backends(manifest), torch_is_loaded="torch" in sys.modules)
+
+    def _shaped(self, backend: str, manifest: Manifest, known: Tuning | None) -> Plan:
+        """The plan of a certain backend: the fastest known of this encoder, else a likely one."""
+        tunings = (known, self._stored(manifest.encoder.files[WEIGHTS]))
+        trials = (tuning.fastest(backend) for tuning in tunings if tuning is not None)
+        trial = next((trial for trial in trials if trial is not None), None)
+        return trial.plan if trial else first_plan(backend, self.machine)
+
+    def _is_here(self, tuning: Tuning) -> bool:
+        return tuning.machine.key == self.machine.key
+
+    def _stored(self, digest: str) -> Tuning | None:
+        """What was measured of a model or an encoder here; what cannot be read is as good as nothing."""
+        data = self._store.get_tuning(digest, machine=self.machine.key)
+        if data is None:
+            return None
+        try:
+            return Tuning.model_validate_json(data)
+        except ValidationError:
+            return None
+
+    def _keep(self, digest: str, tuning: Tuning) -> None:
+        try:
+            self._store.put_tuning(digest, tuning.model_dump_json(by_alias=True).encode(), machine=self.machine.key)
+        except Unavailable as error:
+            logger.warning("what was measured is not kept: %s", error, extra={"action": "tune"})

@@ -1,0 +1,74 @@
+import pytest
+
+from models.plans import Plan, Verdict
+from models.tuning.choose import SAME, TELLING_LABELS, TOLERATED_LOSS, Attempt, Quality, best, trials_of
+
+FP32 = Plan(backend="torch-fp32")
+BF16 = Plan(backend="openvino-bf16")
+INT8 = Plan(backend="onnx-int8")
+WIDE = INT8.model_copy(update={"streams": 2})
+EXACT = Quality(score=0.9, reference=0.9, agreement=1.0, n_labels=24)
+
+
+def quality(score: float, *, agreement: float = 1.0, n_labels: int = TELLING_LABELS) -> Quality:
+    return Quality(score=score, reference=0.9, agreement=agreement, n_labels=n_labels)
+
+
+@pytest.mark.parametrize(
+    ("found", "good"),
+    [
+        (quality(0.9), True),
+        (quality(0.9 - TOLERATED_LOSS + 1e-9), True),
+        (quality(0.9 - 2 * TOLERATED_LOSS), False),
+        (quality(0.92, agreement=0.5), True),
+        (quality(0.9, agreement=SAME, n_labels=TELLING_LABELS - 1), True),
+        (quality(0.95, agreement=SAME - 0.001, n_labels=TELLING_LABELS - 1), False),
+        (quality(0.8, agreement=1.0, n_labels=3), False),
+    ],
+)
+def test_what_may_serve_is_as_good_as_fp32_or_says_the_same_where_labels_are_few(found: Quality, good: bool) -> None:
+    assert found.good is good
+
+
+def test_the_fastest_that_is_good_is_the_best() -> None:
+    attempts = [Attempt(FP32, 10), Attempt(BF16, 20), Attempt(INT8, 30), Attempt(WIDE, 40, error="no memory")]
+    bad = quality(0.8)
+    assert best(attempts, {"torch-fp32": EXACT, "openvino-bf16": EXACT, "onnx-int8": bad}) == attempts[1]
+    assert best(attempts, {"torch-fp32": EXACT, "onnx-int8": EXACT}) == attempts[2]
+    assert best(attempts, {"onnx-int8": bad}) is None
+    assert best(attempts, {}) is None
+
+
+def test_the_best_round_counts() -> None:
+    attempt = Attempt(FP32).after(tokens_per_s=5, documents_per_s=1).after(tokens_per_s=7, documents_per_s=2)
+    assert attempt.after(tokens_per_s=6, documents_per_s=3) == Attempt(FP32, 7, 2, rounds=3)
+
+
+def test_each_plan_has_a_verdict() -> None:
+    attempts = [
+        Attempt(FP32, 10),
+        Attempt(BF16, 20),
+        Attempt(INT8, 30),
+        Attempt(WIDE, error="no memory"),
+        Attempt(Plan(backend="torch-bf16"), 50),
+        Attempt(Plan(backend="onnx-fp32"), 1),
+    ]
+    qualities = {
+        "torch-fp32": EXACT,
+        "openvino-bf16": EXACT,
+        "onnx-int8": quality(0.9, agreement=0.9, n_labels=5),
+        "torch-bf16": quality(0.8),
+    }
+    skipped = {Plan(backend="openvino-fp32"): "no time was left"}
+    found = trials_of(attempts, qualities, served=BF16, skipped=skipped)
+    assert [(trial.plan.backend, trial.verdict) for trial in found] == [
+        ("openvino-bf16", Verdict.SERVED),
+        ("torch-bf16", Verdict.WORSE),
+        ("onnx-int8", Verdict.DIFFERS),
+        ("torch-fp32", Verdict.SLOWER),
+        ("onnx-fp32", Verdict.SLOWER),
+        ("onnx-int8", Verdict.FAILED),
+        ("openvino-fp32", Verdict.SKIPPED),
+    ]
+    assert [trial.reason for trial in found] == ["", "", "", "", "", "no memory", "no time was left"]
+    assert [trial.score for trial in found] == [0.9, 0.8, 0.9, 0.9, None, 0.9, None]
