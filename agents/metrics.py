@@ -60,7 +60,31 @@ class Metrics:
         )
         self.switches = Counter("lexstream_switches", "Partitions that began to use another model.", registry=r)
         self.models = Gauge("lexstream_loaded_models", "Models in memory.", registry=r)
-        self.model_bytes = Gauge("lexstream_loaded_models_bytes", "Memory of the loaded models.", registry=r)
+        self.model_bytes = Gauge(
+            "lexstream_loaded_models_bytes",
+            "Memory of the loaded models; what they share counts once. Bounded by models_mb.",
+            registry=r,
+        )
+        self.deployed_bytes = Gauge(
+            "lexstream_deployed_models_bytes",
+            "Memory that all deployed models would take that were loaded so far: models_mb above it unloads none.",
+            registry=r,
+        )
+        self.parked = Gauge(
+            "lexstream_parked_deployments",
+            "Deployments whose model is not in memory: their next document waits for it.",
+            registry=r,
+        )
+        self.loads = Counter(
+            "lexstream_model_loads",
+            "Models loaded: if it grows while nothing is deployed, models take turns in memory; raise models_mb.",
+            registry=r,
+        )
+        self.unloads = Counter(
+            "lexstream_model_unloads",
+            "Models unloaded, to make room or because nothing deploys them any more.",
+            registry=r,
+        )
         self.load_failures = Counter(
             "lexstream_model_load_failures", "Models that could not be loaded: the old ones serve on.", registry=r
         )

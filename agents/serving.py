@@ -54,16 +54,31 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """A deployment whose model is not in memory: it has to be settled before anybody can be told who answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServingTable:
     """Everything the hot loop needs to know of the registry."""
 
-    deployments: Mapping[Key, Served | Refused] = field(default_factory=dict)
+    deployments: Mapping[Key, Served | Refused | Parked] = field(default_factory=dict)
     projects: Mapping[str, ProjectRecord] = field(default_factory=dict)
     routes: Routes = field(default_factory=dict)
 
     def missing(self, tasks: Iterable[Task]) -> set[Key]:
-        """Return those of the tasks' deployments that are not known here."""
-        return {key for task in tasks if (key := (task.project, task.deployment)) not in self.deployments}
+        """Return those of the tasks' deployments that are not known here, or parked: to be settled first."""
+        found = self.deployments
+        return {key for t in tasks if isinstance(found.get(key := (t.project, t.deployment)), Parked | None)}
+
+    def parked(self, tasks: Iterable[Task]) -> set[Key]:
+        """Return those of the tasks' deployments that exist and are parked.
+
+        Once what was missing is settled, what is still missing does not exist; but what is parked was parked again
+        meanwhile, and has to be settled again.
+        """
+        found = self.deployments
+        return {key for t in tasks if isinstance(found.get(key := (t.project, t.deployment)), Parked)}
 
 
 class Answerers(NamedTuple):
@@ -74,7 +89,10 @@ class Answerers(NamedTuple):
 
 
 def resolve(table: ServingTable, tasks: Iterable[Task], language: str | None) -> Answerers:
-    """Return who answers a document's tasks, each task once, in their order."""
+    """Return who answers a document's tasks, each task once, in their order.
+
+    Nobody may be told so of a deployment that is ``missing`` in the same table, until that is settled.
+    """
     served: list[Served] = []
     failures: list[TaskFailure] = []
     for key in dict.fromkeys((task.project, task.deployment) for task in tasks):
@@ -93,6 +111,8 @@ def _find(table: ServingTable, key: Key, language: str | None) -> Served | tuple
     match table.deployments.get(key):
         case None:
             return "DeploymentNotFound", f"project {project!r} has no deployment {deployment!r}"
+        case Parked():
+            return "ModelUnavailable", f"the model of {project}/{deployment} is not in memory"
         case Refused(problems):
             return "ModelUnavailable", f"no model of {project}/{deployment} could be loaded: {'; '.join(problems)}"
         case Served() as served:

@@ -88,8 +88,8 @@ class Settings(BaseSettings):
     """What runs the encoder; auto: what was measured to be best when the model was trained."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the model; 0: as many as there are cores for us."""
-    models_mb: Annotated[int, Field(ge=16)] = 1024
-    """Most megabytes of models kept loaded beyond those that are deployed (for rollback)."""
+    models_mb: Annotated[int, Field(ge=16)] = 4096
+    """Most megabytes of models in memory; the least recently used are unloaded, and loaded again when asked for."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 6.0
     """How long Kafka waits for a dead worker before others get its partitions."""
     transaction_timeout_s: Annotated[float, Field(ge=1, le=900)] = 10.0

@@ -1,12 +1,16 @@
-"""Where a worker stands with each deployment, what it has to load next, and what it may forget. Pure."""
+"""Where a worker stands with each deployment, and what it has to load next. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
 
 from agents.registry import Registry
-from agents.serving import Key, Refused, Served
-from schemas.records import DeploymentRecord, ModelReference, ProjectRecord
+from agents.routing import compile_routes
+from agents.serving import Key, Parked, Refused, Served, ServingTable
+from schemas.records import DeploymentRecord, ModelReference, ProjectRecord, RouteRecord
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class Standing:
     Attributes:
         record: The record.
         serves: Which model answers: the record's, or an older one when that could not be loaded.
-        model: That model, loaded; ``None`` if none could be.
+        model: That model, loaded; ``None`` if none could be, or if the deployment is parked.
         problems: Why the record's own model does not answer.
     """
 
@@ -25,10 +29,21 @@ class Standing:
     model: Any
     problems: tuple[str, ...] = ()
 
-    def shown(self, project: ProjectRecord) -> Served | Refused:
+    @property
+    def parked(self) -> bool:
+        """Whether a model answers that is not in memory."""
+        return self.serves is not None and self.model is None
+
+    def without_model(self) -> Self:
+        """Return the standing of the same deployment, parked."""
+        return replace(self, model=None)
+
+    def shown(self, project: ProjectRecord) -> Served | Refused | Parked:
         """Return what the hot loop sees of it."""
         if self.serves is None:
             return Refused(self.problems)
+        if self.model is None:
+            return Parked()
         return Served(
             project=self.record.project,
             deployment=self.record.name,
@@ -41,6 +56,7 @@ class Standing:
         )
 
 
+Records = Mapping[Key, DeploymentRecord]
 Standings = Mapping[Key, Standing]
 
 
@@ -49,40 +65,113 @@ def key_of(record: DeploymentRecord) -> Key:
     return record.project, record.name
 
 
-def next_record(registry: Registry, standings: Standings) -> DeploymentRecord | None:
-    """Return a deployment whose record has not been dealt with, or ``None``."""
-    for record in registry.all(DeploymentRecord):
-        standing = standings.get(key_of(record))
-        if standing is None or _differs(standing.record, record):
-            return record
-    return None
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between two states of the registry, or in how we stand.
+
+    Attributes:
+        deployments: Those that changed, with their newest record; ``None`` if they are no more.
+        projects: Names of those that changed.
+        routes: Whether a route changed.
+    """
+
+    deployments: Mapping[Key, DeploymentRecord | None] = field(default_factory=dict)
+    projects: frozenset[str] = frozenset()
+    routes: bool = False
 
 
-def still_there(registry: Registry, standings: Standings) -> dict[Key, Standing]:
-    """Return the standings of those deployments that the registry has."""
-    return {key: standing for key, standing in standings.items() if registry.deployment(*key)}
+def change(old: Registry, new: Registry) -> Change:
+    """Return what a worker has to know of the way from one state to the next.
+
+    One pass over both, without sorting: it is done at every change, and a registry remembers every command.
+    """
+    before, after = old.records, new.records
+    gone = [record for key, record in before.items() if after.get(key) is not record]
+    come = [record for key, record in after.items() if before.get(key) is not record]
+    keys = [key_of(record) for record in gone + come if isinstance(record, DeploymentRecord)]
+    return Change(
+        deployments={key: new.deployment(*key) for key in keys},
+        projects=frozenset(record.name for record in gone + come if isinstance(record, ProjectRecord)),
+        routes=any(isinstance(record, RouteRecord) for record in gone + come),
+    )
 
 
-def forgettable(standings: Iterable[Standing], sizes: Mapping[str, int], *, most_bytes: int) -> set[str]:
-    """Return the digests of loaded models that nobody needs.
+def tabled(
+    table: ServingTable,
+    found: Change,
+    registry: Registry,
+    standings: Standings,
+    *,
+    route_topic: Callable[[str], str],
+) -> ServingTable:
+    """Return the table after a change; what did not change is taken over as it is."""
+    projects = dict(table.projects)
+    for name in found.projects:
+        _put(projects, name, registry.project(name))
+    touched = dict(found.deployments)
+    if found.projects:
+        records = registry.records.values()
+        touched |= {
+            key_of(record): record
+            for record in records
+            if isinstance(record, DeploymentRecord) and record.project in found.projects
+        }
+    deployments: dict[Key, Served | Refused | Parked] = dict(table.deployments)
+    for key, record in touched.items():
+        _put(deployments, key, _shown(standings.get(key), projects.get(key[0])) if record else None)
+    routes = compile_routes(registry.all(RouteRecord), route_topic) if found.routes else table.routes
+    return ServingTable(deployments, projects, routes)
 
-    Models that deployments could roll back to are kept while there is room, those of the newest deployments first.
+
+def _put(things: dict[K, T], key: K, thing: T | None) -> None:
+    if thing is None:
+        things.pop(key, None)
+    else:
+        things[key] = thing
+
+
+def _shown(standing: Standing | None, project: ProjectRecord | None) -> Served | Refused | Parked | None:
+    if project is None:
+        return None
+    return Parked() if standing is None else standing.shown(project)
+
+
+def dealt_with(record: DeploymentRecord, standing: Standing | None) -> bool:
+    """Return whether ``standing`` is what became of this very record."""
+    return standing is not None and (standing.record.command_id, standing.record.model) == (
+        record.command_id,
+        record.model,
+    )
+
+
+def settled(record: DeploymentRecord | None, standing: Standing | None) -> bool:
+    """Return whether there is an answer for documents: a model in memory, a refusal, or no such deployment."""
+    return record is None or (standing is not None and not standing.parked)
+
+
+def due(records: Records, standings: Standings, *, wanted: Iterable[Key], put_off: Collection[Key]) -> list[Key]:
+    """Return the deployments that have something to load, in the order in which to load it.
+
+    First what documents wait for, in the order in which they asked; then records that have not been dealt with, the
+    newest first, for somebody may wait for their control events.
 
     Args:
-        standings: Where we stand.
-        sizes: The loaded models' bytes by digest.
-        most_bytes: Room for models that no deployment serves.
+        records: The deployments of the registry.
+        standings: Where we stand with them.
+        wanted: What documents wait for.
+        put_off: What is not loaded until documents ask for it.
     """
-    known = list(standings)
-    rest = set(sizes) - {standing.serves.digest for standing in known if standing.serves}
-    room = most_bytes
-    for standing in sorted(known, key=lambda standing: standing.record.deployed_at, reverse=True):
-        previous = standing.record.previous
-        if previous and previous.digest in rest and sizes[previous.digest] <= room:
-            rest.discard(previous.digest)
-            room -= sizes[previous.digest]
-    return rest
+    asked = [key for key in wanted if not settled(records.get(key), standings.get(key))]
+    new = [key for key, record in records.items() if key not in put_off and not dealt_with(record, standings.get(key))]
+    return list(dict.fromkeys([*asked, *sorted(new, key=lambda key: records[key].deployed_at, reverse=True)]))
 
 
-def _differs(old: DeploymentRecord, new: DeploymentRecord) -> bool:
-    return (old.command_id, old.model) != (new.command_id, new.model)
+def candidates(record: DeploymentRecord, *, but: Collection[str]) -> list[ModelReference]:
+    """Return the older models that could serve in the place of the record's own, the newest first.
+
+    Args:
+        record: The deployment.
+        but: Digests of those that are known not to.
+    """
+    older = {model.digest: model for model in reversed([record.previous, *record.earlier]) if model is not None}
+    return [model for digest, model in reversed(older.items()) if digest not in but]

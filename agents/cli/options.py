@@ -92,7 +92,8 @@ OPTIONS: dict[str, SettingOption] = {
     ),
     "threads": SettingOption(int, "Threads of the model; 0: as many as there are cores for us."),
     "models_mb": SettingOption(
-        int, "Most megabytes of models kept loaded beyond those that are deployed (for rollback)."
+        int,
+        "Most megabytes of models in memory; the least recently used are unloaded, and loaded again when asked for.",
     ),
     "session_timeout_s": SettingOption(
         float, "How long Kafka waits for a dead worker before others get its partitions."

@@ -2,108 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pytest
 
 from agents import loader
-from agents.loader import Loader
-from agents.metrics import Metrics
-from agents.registry import Registry
-from agents.serving import Refused, Served
-from schemas.base import now
+from agents.serving import Parked, Refused, Served
 from schemas.commands import Rule
-from schemas.control_events import ControlEvent, EventType
+from schemas.control_events import EventType
 from schemas.errors import Unavailable
-from schemas.records import DeploymentRecord, ModelReference, Record, RouteRecord, record_key
+from schemas.records import RouteRecord
+from tests.agents.deployed import deployment
 from tests.agents.echo import EchoEngine, EchoModel, project
-
-KEY = ("loans", "production")
-
-
-@dataclass
-class FakeFollower:
-    state: Registry = field(default_factory=Registry)
-    listeners: list[Callable[[Registry], None]] = field(default_factory=list)
-    unread: list[Record] = field(default_factory=list)
-
-    def on_change(self, listener: Callable[[Registry], None]) -> None:
-        self.listeners.append(listener)
-
-    async def catch_up(self) -> Registry:
-        self.put(*self.unread)
-        return self.state
-
-    def put(self, *records: Record) -> None:
-        self.change({record_key(record): record for record in records})
-
-    def change(self, changes: dict[str, Record | None]) -> None:
-        self.state = self.state.after(changes)
-        for listener in self.listeners:
-            listener(self.state)
-
-
-def deployment(
-    digest: str, *, command: str = "c1", previous: str | None = None, name: str = "production"
-) -> DeploymentRecord:
-    return DeploymentRecord(
-        project="loans",
-        name=name,
-        model=ModelReference(label=f"label-{digest}", digest=digest),
-        previous=ModelReference(label=f"label-{previous}", digest=previous) if previous else None,
-        deployed_at=now(),
-        command_id=command,
-    )
-
-
-class Scene:
-    def __init__(self, engine: EchoEngine, *records: Record) -> None:
-        self.engine = engine
-        self.follower = FakeFollower()
-        self.follower.put(project(), *records)
-        self.said: list[ControlEvent] = []
-        self.heard = asyncio.Event()
-        self.failures: asyncio.Queue[BaseException] = asyncio.Queue()
-        self.loader = Loader(
-            self.follower,
-            engine=engine,
-            route_topic=lambda name: f"n.routes.{name}",
-            announce=self._announce,
-            worker="w1",
-            models_bytes=0,
-            metrics=Metrics(),
-            failed=self.failures.put_nowait,
-        )
-
-    def _announce(self, event: ControlEvent) -> None:
-        self.said.append(event)
-        self.heard.set()
-
-    async def after(self, *records: Record) -> None:
-        """Put records, and wait until the table has dealt with them."""
-        self.heard.clear()
-        self.follower.put(*records)
-        await asyncio.wait_for(self.heard.wait(), 5)
-        await asyncio.wait_for(self.loader.settle({KEY}), 5)
-
-    def serves(self) -> str | None:
-        found = self.loader.table().deployments.get(KEY)
-        return found.digest if isinstance(found, Served) else None
-
-    def events(self) -> list[tuple[EventType, str | None]]:
-        return [(event.event, event.command_id) for event in self.said]
-
-
-@asynccontextmanager
-async def scene(engine: EchoEngine, *records: Record) -> AsyncIterator[Scene]:
-    made = Scene(engine, *records)
-    await made.loader.start()
-    try:
-        yield made
-    finally:
-        await made.loader.stop()
+from tests.agents.loader_kit import KEY, Scene, scene
 
 
 async def test_what_is_deployed_is_served_after_the_start() -> None:
@@ -115,6 +26,7 @@ async def test_what_is_deployed_is_served_after_the_start() -> None:
         assert event.details["deployment"] == "production"
         assert event.details["model"] == {"label": "label-d1", "digest": "d1"}
         assert event.details["backend"] == "echo"
+        assert event.details["plan"]["backend"] == "echo"
 
 
 class Forgetting(EchoEngine):
@@ -162,8 +74,7 @@ async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -
 
 
 async def test_a_worker_that_starts_after_two_refusals_serves_what_served_before() -> None:
-    earlier = {"earlier": [ModelReference(label="v1", digest="d1"), ModelReference(label="v0", digest="d0")]}
-    record = deployment("bad", previous="worse").model_copy(update=earlier)
+    record = deployment("bad", previous="worse", earlier=("d1", "d0"))
     async with scene(EchoEngine(missing=["bad", "worse"]), record) as here:
         assert here.serves() == "d1"
 
@@ -237,7 +148,7 @@ async def test_a_start_waits_for_the_store_and_refuses_nothing() -> None:
     starting = asyncio.create_task(made.loader.start())
     await engine.tried(9)
     assert not starting.done()
-    assert made.loader.table().deployments == {}
+    assert made.loader.table().deployments == {KEY: Parked()}
     assert made.loader.problems() == ["loans/production: the store does not answer; trying again"]
     engine.away.clear()
     await asyncio.wait_for(starting, 5)
@@ -255,7 +166,7 @@ async def test_documents_wait_for_a_first_model_as_long_as_the_store_is_away() -
         settling = asyncio.create_task(here.loader.settle({KEY}))
         await engine.tried(9)
         assert not settling.done()
-        assert here.loader.table().deployments == {}
+        assert here.loader.table().deployments == {KEY: Parked()}
         engine.away.clear()
         await asyncio.wait_for(settling, 5)
         assert here.serves() == "d1"
@@ -279,7 +190,7 @@ async def test_one_model_that_cannot_be_read_holds_up_no_other() -> None:
     async with scene(engine) as here:
         here.follower.put(deployment("d1", name="a"), deployment("d2", name="b"))
         await asyncio.wait_for(here.loader.settle({("loans", "b")}), 5)
-        assert list(here.loader.table().deployments) == [("loans", "b")]
+        assert [here.serves("a"), here.serves("b")] == [None, "d2"]
 
 
 @pytest.mark.usefixtures("at_once")

@@ -21,9 +21,9 @@ from agents.settings import Settings
 from agents.topics import create_topics
 from models.store import Store
 from schemas.records import Record, record_key
+from tests.agents.deployed import deployment
 from tests.agents.echo import project
 from tests.agents.test_hotloop_broker import event, publish, read
-from tests.agents.test_loader import deployment
 from tests.models.artefacts import make_manifest
 
 pytestmark = pytest.mark.broker
