@@ -4,6 +4,7 @@ OpenVINO's ONNX reader knows ONNX Runtime's fused operators, so an artefact carr
 one takes a tenth of a second; there is no cache of compiled graphs.
 """
 
+import logging
 import sys
 from functools import cache
 from importlib import import_module
@@ -14,6 +15,8 @@ from typing import Any, Final
 from models.engine.backend import Floats, Ints
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
+
+logger = logging.getLogger(__name__)
 
 _PRECISIONS: Final = {"openvino-bf16": "bf16", "openvino-fp32": "f32"}
 _CAPABILITIES: Final = {"bf16": "BF16", "f32": "FP32"}
@@ -38,26 +41,43 @@ class OpenVinoBackend:
         """
         self.plan = plan
         self.nbytes = int(graph.stat().st_size * _HELD)
+        self._graph = graph
         try:
-            compiled = _core().compile_model(_core().read_model(graph), "CPU", _properties(plan))
+            self._free = self._requests()
         except RuntimeError as error:
             raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {error}") from error
-        self._free: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(plan.streams):
-            self._free.put(compiled.create_infer_request())
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
         """Return hidden states, as ``Backend`` says. They are a copy: the request's next run changes nothing in it."""
-        request = self._free.get()
+        free = self._free
+        request = free.get()
         try:
-            result: Floats = request.infer({"input_ids": ids, "attention_mask": mask})["hidden"]
+            # NOTE: ``infer`` swallows errors where there is one stream of one thread, and gives the last answer again.
+            request.start_async({"input_ids": ids, "attention_mask": mask})
+            request.wait()
+            result: Floats = request.get_output_tensor(0).data.copy()
         except RuntimeError as error:
+            self._start_anew()
             if any(sign in str(error) for sign in _MEMORY_SIGNS):
                 raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
             raise
         finally:
-            self._free.put(request)
+            free.put(request)
         return result
+
+    def _requests(self) -> SimpleQueue[Any]:
+        compiled = _core().compile_model(_core().read_model(self._graph), "CPU", _properties(self.plan))
+        free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.plan.streams):
+            free.put(compiled.create_infer_request())
+        return free
+
+    def _start_anew(self) -> None:
+        """Compile again: a graph that could not get its memory once asks for it again at shapes that it had before."""
+        try:
+            self._free = self._requests()
+        except RuntimeError:
+            logger.warning("OpenVINO could not compile its graph again after an error; the old one is kept")
 
 
 def runs_openvino(backend: str) -> bool:

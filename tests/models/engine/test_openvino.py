@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.engine import loading, openvino_backend
+from models.engine.openvino_backend import OpenVinoBackend
 from models.plans import Plan
 from models.store import Store
 from schemas.errors import ArtefactError
@@ -42,7 +44,7 @@ def run(rows, length):
     return backend.encode(ids, np.ones_like(ids)).shape
 run(1, 64)
 pages = int(Path("/proc/self/statm").read_text().split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 50_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 200_000_000,) * 2)
 try:
     run(20000, 128)
 except MemoryError as error:
@@ -73,6 +75,16 @@ def test_nothing_is_sent_and_nothing_is_written_into_the_home_folder(graph: Path
 
 def test_a_micro_batch_that_does_not_fit_is_a_memory_error_and_the_next_one_runs(graph: Path) -> None:
     subprocess.run([sys.executable, "-c", HUNGRY, graph], check=True)
+
+
+def test_a_micro_batch_that_breaks_it_is_an_error_and_the_next_one_runs(graph: Path) -> None:
+    backend = OpenVinoBackend(graph, plan=Plan(backend="openvino-fp32"))
+    ids = np.full((1, 600), 1000, dtype=np.int32)  # its positions end at 128
+    short = ids[:, :8]
+    expected = backend.encode(short, np.ones_like(short))
+    with pytest.raises(RuntimeError):
+        backend.encode(ids, np.ones_like(ids))
+    np.testing.assert_array_equal(backend.encode(short, np.ones_like(short)), expected)
 
 
 def test_a_backend_that_the_processor_cannot_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
