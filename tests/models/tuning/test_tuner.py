@@ -1,0 +1,234 @@
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from models.manifest import WEIGHTS, Manifest
+from models.plans import Machine, Plan, Trial, Tuning, Verdict
+from models.store import Store
+from models.tuning import tuner as tuning_module
+from models.tuning.candidates import first_plan
+from models.tuning.examples import dump_examples, examples_of
+from models.tuning.machine import this_machine
+from models.tuning.measure import Bench
+from models.tuning.search import Limits
+from models.tuning.tuner import Tuner
+from schemas.errors import Unavailable
+from schemas.labels import LabelledDocument
+from tests.models.artefacts import make_manifest
+
+HERE = this_machine()
+ELSEWHERE = HERE.model_copy(update={"processor": "another"})
+TEXTS = [f"John Smith of Boston lent ${amount} to Ann Lee in Dallas." for amount in range(100, 130)]
+BRIEF = Limits(budget_s=0.3, round_s=0.01)
+
+
+def documents() -> list[LabelledDocument]:
+    return [LabelledDocument(project="p", id=str(at), text=text) for at, text in enumerate(TEXTS)]
+
+
+def tunable(store: Store, *, label: str = "v1") -> Manifest:
+    """A manifest with a tuning set of its own FP32 answers."""
+    manifest = make_manifest(store, label=label)
+    with Bench(manifest, first_plan("onnx-fp32", HERE), TEXTS, store=store) as bench:
+        answers = bench.run(n_documents=len(TEXTS)).answers
+    kept = store.put(dump_examples(examples_of(documents(), answers)))
+    return manifest.model_copy(update={"tuning_set": kept})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
+    store = Store(f"file://{tmp_path_factory.mktemp('tuning')}")
+    return store, tunable(store)
+
+
+class Counting(Tuner):
+    """Counts how often it measures."""
+
+    def __init__(self, store: Store, **facts: object) -> None:
+        super().__init__(store, **({"limits": BRIEF} | facts))  # type: ignore[arg-type]
+        self.n_measured = 0
+
+    def measure(self, *given: object, **facts: object) -> Tuning:
+        self.n_measured += 1
+        return super().measure(*given, **facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def fresh(made: tuple[Store, Manifest]) -> Iterator[tuple[Store, Manifest]]:
+    store, manifest = made
+    yield store, manifest
+    for digest in (manifest.digest, manifest.encoder.files[WEIGHTS]):
+        store._forget_tunings(digest)
+
+
+def tuned_at(machine: Machine, backend: str = "onnx-int8") -> Tuning:
+    plan = Plan(backend=backend, streams=3, max_padded_tokens=777)
+    return Tuning(machine=machine, plan=plan, trials=[Trial(plan=plan, tokens_per_s=5, verdict=Verdict.SERVED)])
+
+
+def test_a_model_is_tuned_in_time_and_the_result_is_remembered(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    assert tuner.tuning_of(manifest) is None
+    started = perf_counter()
+    plan = tuner.plan_of(manifest)
+    assert perf_counter() - started < 10
+    found = tuner.tuning_of(manifest)
+    assert found is not None
+    assert found.plan == plan
+    assert found.machine == HERE
+    assert found.n_documents == len(TEXTS)
+    served = [trial for trial in found.trials if trial.verdict is Verdict.SERVED]
+    assert [trial.plan for trial in served] == [plan]
+    assert served[0].tokens_per_s > 0
+    assert served[0].agreement is not None
+    assert served[0].agreement >= 0.99
+    again = Counting(store)
+    assert tuner.plan_of(manifest) == again.plan_of(manifest) == plan
+    assert (tuner.n_measured, again.n_measured) == (1, 0)
+
+
+def test_tuning_tells_of_backends_that_answer_otherwise(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    Tuner(store, limits=Limits(budget_s=20, round_s=0.01)).plan_of(manifest)
+    found = Tuner(store).tuning_of(manifest)
+    assert found is not None
+    verdicts = {trial.plan.backend: trial.verdict for trial in found.trials}
+    assert verdicts["onnx-int8"] is Verdict.DIFFERS  # random weights are no friends of INT8
+    assert {trial.plan.backend for trial in found.trials} >= {"onnx-fp32", "torch-fp32"}
+
+
+def test_what_was_tuned_at_training_on_this_machine_holds(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
+    assert tuner.plan_of(here) == tuned_at(HERE).plan
+    assert tuner.n_measured == 0
+
+
+def test_what_was_tuned_elsewhere_is_tuned_again_here(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    elsewhere = manifest.model_copy(update={"tuning": tuned_at(ELSEWHERE)})
+    assert tuner.plan_of(elsewhere).max_padded_tokens != 777
+    assert tuner.n_measured == 1
+    store._forget_tunings(elsewhere.digest)
+
+
+def test_the_second_model_of_an_encoder_is_only_judged(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+    patient = Tuner(store, limits=Limits(budget_s=20, round_s=0.01))
+    plan = patient.plan_of(manifest)
+    opened: list[Plan] = []
+
+    class Noted(Bench):
+        def __init__(self, of: Manifest, plan: Plan, texts: Sequence[str], **facts: object) -> None:
+            opened.append(plan)
+            super().__init__(of, plan, texts, **facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tuning_module, "Bench", Noted)
+    other = tunable(store, label="v2")
+    assert patient.plan_of(other) == plan
+    assert len({each.backend for each in opened}) == len(opened) <= 2
+    store._forget_tunings(other.digest)
+
+
+def test_a_backend_that_is_set_serves_in_its_best_known_shape(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store, backend="onnx-int8")
+    assert tuner.plan_of(manifest) == first_plan("onnx-int8", HERE)
+    known = manifest.model_copy(update={"tuning": tuned_at(HERE)})
+    assert tuner.plan_of(known) == tuned_at(HERE).plan
+    assert Counting(store, backend="onnx-fp32").plan_of(known) == first_plan("onnx-fp32", HERE)
+    assert tuner.n_measured == 0
+
+
+def test_without_measuring_the_backend_of_the_training_serves(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store, measures=False)
+    assert tuner.plan_of(manifest) == first_plan("onnx-fp32", HERE)
+    assert tuner.n_measured == 0
+    here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
+    assert Counting(store, measures=False).plan_of(here) == tuned_at(HERE).plan
+
+
+def test_a_model_without_held_out_documents_is_not_measured(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    tuner = Counting(store)
+    assert tuner.plan_of(make_manifest(store)) == first_plan("onnx-fp32", HERE)
+    assert tuner.n_measured == 0
+
+
+@pytest.mark.parametrize("kept", [b"nonsense", b'{"document": {}}'])
+def test_a_tuning_set_that_cannot_be_read_does_not_keep_a_model_from_serving(tmp_path: Path, kept: bytes) -> None:
+    store = Store(f"file://{tmp_path}")
+    manifest = make_manifest(store, tuning_set=store.put(kept))
+    assert Tuner(store).plan_of(manifest) == first_plan("onnx-fp32", HERE)
+
+
+def test_a_store_that_takes_nothing_does_not_keep_a_model_from_serving(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable("the store is read-only")
+
+    monkeypatch.setattr(store, "put_tuning", away)
+    tuner = Counting(store)
+    plan = tuner.plan_of(manifest)
+    assert tuner.plan_of(manifest) == plan
+    assert tuner.n_measured == 1
+
+
+def test_a_cached_tuning_that_cannot_be_read_is_measured_again(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    store.put_tuning(manifest.digest, b"half a fi", machine=HERE.key)
+    tuner = Counting(store)
+    tuner.plan_of(manifest)
+    assert tuner.n_measured == 1
+
+
+def test_another_number_of_processors_is_another_machine(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
+    fewer = Tuner(store, measures=False, machine=this_machine(HERE.cpus + 1))
+    assert fewer.tuning_of(here) is None
+
+
+def test_a_graph_that_is_broken_fails_alone(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}")
+    whole = tunable(store)
+    manifest = whole.model_copy(update={"graphs": whole.graphs | {"onnx-int8": store.put(b"no graph")}})
+    tuner = Tuner(store, limits=Limits(budget_s=5.0, round_s=0.01))
+    assert tuner.plan_of(manifest).backend != "onnx-int8"
+    found = tuner.tuning_of(manifest)
+    assert found is not None
+    (failed,) = [trial for trial in found.trials if trial.plan.backend == "onnx-int8"]
+    assert failed.verdict is Verdict.FAILED
+    assert "cannot be loaded" in failed.reason
+
+
+def test_a_worker_tunes_without_torch(made: tuple[Store, Manifest]) -> None:
+    store, manifest = made
+    script = """
+import sys
+from models.store import Store
+from models.tuning.tuner import Tuner
+from models.tuning.search import Limits
+store = Store(sys.argv[1])
+manifest = store.load_manifest(sys.argv[2])
+tuner = Tuner(store, limits=Limits(budget_s=0.5, round_s=0.01))
+assert tuner.plan_of(manifest).backend.split("-")[0] in {"onnx", "openvino"}
+heavy = {"torch", "transformers", "sklearn", "scipy", "onnx", "jinja2"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    digest = store.save_manifest(manifest)
+    subprocess.run([sys.executable, "-c", script, store.url, digest], check=True)
+    store.delete_model(digest, keep=())
