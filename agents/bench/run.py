@@ -1,0 +1,260 @@
+"""One run: everything started, measured in turns, and taken down again."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from pydantic import SecretStr
+
+from agents.bench.child import Child
+from agents.bench.documents import BenchDocument, mixed, tickets
+from agents.bench.findings import MIX, TICKETS, Findings, Latency, Pass
+from agents.bench.stats import Spans, how_many, round_order
+from agents.bench.subject import Spec
+from agents.bench.timetable import (
+    KAFKA_SUBJECTS,
+    MIXED_SUBJECTS,
+    TICKET_SUBJECTS,
+    TITLES,
+    OnStep,
+    Sizes,
+    Step,
+    latency_step,
+    mixed_step,
+    ticket_step,
+)
+from agents.bench.traffic import BenchTopics, Line, Passage, new_producer, spans_of
+from agents.settings import Settings
+from models.plans import Tuning
+
+LOAD: Final = 0.7
+"""The share of a subject's own speed at which its latency is measured."""
+_WARM_DOCUMENTS: Final = 200
+_SEED: Final = 1
+_ECHO_TEXTS: Final = 2_000
+
+
+async def measure(settings: Settings, *, sizes: Sizes, folder: Path, on_step: OnStep) -> Findings:
+    """Measure all subjects against the Kafka of ``settings``.
+
+    Args:
+        settings: Where Kafka is.
+        sizes: How much is measured.
+        folder: For the model, logs and results between processes; it may be thrown away afterwards.
+        on_step: Told what is being done.
+
+    Raises:
+        LexstreamError: A subject ended or stopped answering.
+    """
+    started = time.perf_counter()
+    spec, tuning = await _prepared(sizes, folder, on_step)
+    async with _stage(settings, spec, folder, on_step) as stage:
+        findings = Findings(tuning)
+        measuring = _Measuring(stage, sizes, findings, on_step)
+        await measuring.run()
+        findings.n_leftovers = sum([await line.leftovers() for line in stage.lines.values()])
+        on_step(Step("cleaning up", 3))
+    findings.seconds = time.perf_counter() - started
+    return findings
+
+
+async def _prepared(sizes: Sizes, folder: Path, on_step: OnStep) -> tuple[Spec, Tuning]:
+    spec = Spec("model", store=(folder / "store").as_uri(), folder=str(folder / "transformers"))
+    on_step(Step("training the model that is measured", 12))
+    child = await Child.start(spec, log=folder / "model.log")
+    try:
+        on_step(Step("looking for the fastest plan", sizes.tuning_s + 4))
+        answer = await child.ask("plan", seconds=sizes.tuning_s)
+    finally:
+        await child.stop()
+    tuning = Tuning.model_validate(answer["tuning"])
+    return replace(spec, digest=answer["digest"], plan=answer["plan"]), tuning
+
+
+class _Stage:
+    """The subjects, and the lines of those that read Kafka."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: dict[str, Child] = {}
+        self.lines: dict[str, Line] = {}
+
+
+@asynccontextmanager
+async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) -> AsyncIterator[_Stage]:
+    """Start everything; whatever happens, take all of it down again."""
+    own = _own_settings(settings)
+    stage = _Stage(folder)
+    async with AsyncExitStack() as stack:
+        topics = BenchTopics(list(own.values()))
+        stack.push_async_callback(topics.delete)
+        await topics.create()
+        producer = new_producer(settings)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        for name in TITLES:
+            on_step(Step(f"starting {TITLES[name]}", 4))
+            theirs = _told(own[name]) if name in own else {}
+            child = await Child.start(replace(spec, kind=name, settings=theirs), log=folder / f"{name}.log")
+            stack.push_async_callback(child.stop)
+            stage.children[name] = child
+        for name in KAFKA_SUBJECTS:
+            line = Line(own[name], producer, check=stage.children[name].check)
+            stack.push_async_callback(line.close)
+            await line.open()
+            stage.lines[name] = line
+        yield stage
+
+
+def _own_settings(settings: Settings) -> dict[str, Settings]:
+    """Return the settings of each subject: namespaces that nobody else has."""
+    run = secrets.token_hex(4)
+    return {
+        name: settings.model_copy(
+            update={
+                "namespace": f"lexstream-bench-{run}-{name}",
+                "group": f"lexstream-bench-{run}-{name}",
+                "group_instance_id": None,
+                "lanes": [],
+                "default_tasks": ["bench/production"],
+                "output_format": "json",
+                "include_text": True,
+            }
+        )
+        for name in KAFKA_SUBJECTS
+    }
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """Return settings as a child is told them, through a pipe that nobody else reads."""
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in settings.model_dump().items()
+        if value is not None
+    }
+
+
+class _Measuring:
+    """The rounds."""
+
+    def __init__(self, stage: _Stage, sizes: Sizes, findings: Findings, on_step: OnStep) -> None:
+        self._stage, self._sizes, self._findings, self._on_step = stage, sizes, findings, on_step
+        self._documents: dict[str, list[BenchDocument]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._number = 0
+
+    async def run(self) -> None:
+        """Measure everything."""
+        sizes = self._sizes
+        await self._calibrate(MIX, MIXED_SUBJECTS)
+        for number in range(sizes.rounds):
+            for name in round_order(MIXED_SUBJECTS, number):
+                self._on_step(mixed_step(sizes, name, number))
+                await self._measure(name, MIX)
+        await self._calibrate(TICKETS, TICKET_SUBJECTS)
+        for number in range(sizes.ticket_rounds):
+            for name in round_order(TICKET_SUBJECTS, number):
+                self._on_step(ticket_step(sizes, name, number))
+                await self._measure(name, TICKETS)
+        for name in ("exactly-once", "naive"):
+            self._on_step(latency_step(sizes, name))
+            await self._latency(name)
+        self._on_step(Step(TITLES["echo"], sizes.n_echo / 5000 + 1))
+        await self._echo()
+
+    async def _calibrate(self, kind: str, subjects: Sequence[str]) -> None:
+        """Warm every subject up, and find out how many documents it should get."""
+        make = mixed if kind == MIX else tickets
+        warm = await asyncio.to_thread(make, _WARM_DOCUMENTS, seed=_SEED + 1)
+        speeds: dict[str, float] = {}
+        for name in subjects:
+            self._on_step(Step(f"warming up {TITLES[name]}", 2.5))
+            count = _WARM_DOCUMENTS // 4 if name == "naive" else _WARM_DOCUMENTS
+            speeds[name] = (await self._pass(name, kind, warm[:count])).documents_per_s
+        for name in subjects:
+            # The first window of a subject takes long, so what Kafka is read with is expected to be as fast as without.
+            fast = speeds["bare"] if name in ("exactly-once", "at-least-once") else speeds[name]
+            self._counts[name, kind] = how_many(fast, self._sizes.seconds(name))
+        most = max(self._counts[name, kind] for name in subjects)
+        self._documents[kind] = await asyncio.to_thread(make, most, seed=_SEED)
+
+    async def _measure(self, name: str, kind: str) -> None:
+        documents = self._documents[kind][: self._counts[name, kind]]
+        self._findings.passes.append(await self._pass(name, kind, documents))
+
+    async def _pass(self, name: str, kind: str, documents: Sequence[BenchDocument]) -> Pass:
+        if name in self._stage.lines:
+            return await self._through_kafka(name, kind, documents)
+        return await self._without_kafka(name, kind, documents)
+
+    async def _without_kafka(self, name: str, kind: str, documents: Sequence[BenchDocument]) -> Pass:
+        texts, entities = (self._stage.folder / f"{name}.{what}.json" for what in ("texts", "entities"))
+        texts.write_bytes(orjson.dumps([document.text for document in documents]))
+        answer = await self._stage.children[name].ask("run", texts=texts, entities=entities)
+        found = orjson.loads(entities.read_bytes())
+        return Pass(
+            name,
+            kind,
+            n_documents=len(documents),
+            n_tokens=_n_tokens(documents),
+            seconds=answer["seconds"],
+            cpu_s=answer["spent_cpu_s"],
+            rss_mb=answer["rss_mb"],
+            spans={document.id: spans_of(each) for document, each in zip(documents, found, strict=True)},
+        )
+
+    async def _through_kafka(self, name: str, kind: str, documents: Sequence[BenchDocument]) -> Pass:
+        child = self._stage.children[name]
+        before = await child.ask("stages")
+        passage = await self._stage.lines[name].run(documents, tag=self._tag())
+        after = await child.ask("stages")
+        return Pass(
+            name,
+            kind,
+            n_documents=len(documents),
+            n_tokens=_n_tokens(documents),
+            seconds=passage.seconds,
+            cpu_s=after["cpu_s"] - before["cpu_s"],
+            rss_mb=after["rss_mb"],
+            spans=_spans(passage),
+            lost=passage.lost,
+            extra=passage.extra,
+            stages=_difference(after.get("stages", {}), before.get("stages", {})),
+        )
+
+    async def _latency(self, name: str) -> None:
+        per_s = LOAD * max(each.documents_per_s for each in self._findings.of(name, TICKETS))
+        documents = await asyncio.to_thread(tickets, max(20, int(per_s * self._sizes.latency_s)), seed=_SEED + 2)
+        passage = await self._stage.lines[name].run(documents, tag=self._tag(), per_s=per_s)
+        self._findings.latencies.append(Latency(name, per_s, passage.latencies))
+
+    async def _echo(self) -> None:
+        few = await asyncio.to_thread(mixed, _ECHO_TEXTS, seed=_SEED)
+        many = [
+            replace(few[at % len(few)], id=f"{few[at % len(few)].id}-{at // len(few)}")
+            for at in range(self._sizes.n_echo)
+        ]
+        await self._through_kafka("echo", MIX, few)
+        self._findings.passes.append(await self._through_kafka("echo", MIX, many))
+
+    def _tag(self) -> str:
+        self._number += 1
+        return f"{self._number:04d}"
+
+
+def _n_tokens(documents: Sequence[BenchDocument]) -> int:
+    return sum(document.n_tokens for document in documents)
+
+
+def _spans(passage: Passage) -> dict[str, Spans]:
+    return {arrival.document.partition("/")[2]: arrival.spans for arrival in passage.arrivals}
+
+
+def _difference(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    return {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
