@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=ListByDefault, help="Deployments: names that documents ask for, each pointing at a model.")
 _WARM_S = 0.05
+_NOTHING = "no deployments yet: lexstream deploy PROJECT MODEL --deployment NAME"
 Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="The deployment.")]
 
 
@@ -78,17 +79,44 @@ def served_words(event: "ControlEvent") -> str:
     return words + (f", loaded in {seconds:.1f} s" if seconds >= _WARM_S else ", which was loaded already")
 
 
-@command(app, "list", example="lexstream deployments list loans")
+@command(app, "list", example="lexstream deployments list loans --tuning")
 def list_deployments(
-    cli: Cli, project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only this project's.")] = None
+    cli: Cli,
+    project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only this project's.")] = None,
+    tuning: Annotated[bool, typer.Option("--tuning", help="Show how fast each model runs in which way.")] = False,
 ) -> None:
     """List the deployments."""
+    if tuning:
+        _show_tuning(cli, project)
+        return
     from agents.cli.records import show_all
     from agents.cli.render.records import deployments_table
     from schemas.records import DeploymentRecord
 
-    nothing = "no deployments yet: lexstream deploy PROJECT MODEL --deployment NAME"
-    show_all(cli, DeploymentRecord, deployments_table, nothing=nothing, project=project)
+    show_all(cli, DeploymentRecord, deployments_table, nothing=_NOTHING, project=project)
+
+
+def _show_tuning(cli: Cli, project: str | None) -> None:
+    from agents.cli.records import records_of
+    from agents.cli.render.tuning import tuning_report
+    from models.tuning.known import tunings_of
+    from schemas.records import DeploymentRecord
+
+    records = records_of(cli, DeploymentRecord, project=project)
+    store = cli.store()
+    found = {each.model.digest: tunings_of(store, each.model.digest) for each in records}
+    if cli.for_machines:
+        cli.emit(
+            [
+                {**each.payload(), "tunings": [tuning.payload() for tuning in found[each.model.digest]]}
+                for each in records
+            ]
+        )
+        return
+    for each in records:
+        cli.out.print(tuning_report(each, found[each.model.digest]))
+    if not records:
+        cli.out.print(_NOTHING, style="quiet", markup=False)
 
 
 @command(app, "delete", example="lexstream deployments delete loans staging --yes")

@@ -23,7 +23,7 @@ class SettingOption:
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 IndexType = Literal["UnicodeCodePoint", "Utf16CodeUnit", "Utf8CodeUnit"]
-Backend = Literal["auto", "torch-fp32", "torch-bf16", "onnx-fp32", "onnx-int8"]
+Backend = Literal["auto", "torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-bf16", "openvino-fp32"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["auto", "text", "json"]
 
@@ -88,9 +88,13 @@ OPTIONS: dict[str, SettingOption] = {
         float, "Stop when more than this share of the last 1,000 events became dead letters."
     ),
     "backend": SettingOption(
-        Backend, "What runs the encoder; auto: what was measured to be best when the model was trained."
+        Backend, "What runs the encoder; auto: the fastest on this machine that answers as well as torch-fp32."
     ),
-    "threads": SettingOption(int, "Threads of the model; 0: as many as there are cores for us."),
+    "tuning_s": SettingOption(
+        float,
+        "Most seconds of measuring how a model runs best on a machine of which that is not known; 0: none.",
+    ),
+    "threads": SettingOption(int, "Threads of the model, all streams together; 0: as many as there are cores for us."),
     "models_mb": SettingOption(
         int,
         "Most megabytes of models in memory; the least recently used are unloaded, and loaded again when asked for.",

@@ -26,6 +26,20 @@ def read_registry(cli: Cli) -> "Registry":
     return cli.run(work())
 
 
+def records_of(cli: Cli, kind: type[R], *, project: str | None = None) -> list[R]:
+    """Return every record of one kind; of one project if that is given.
+
+    Raises:
+        InvalidInput: If there is no such project.
+    """
+    registry = read_registry(cli)
+    if project is None:
+        return registry.all(kind)
+    if registry.project(project) is None:
+        raise InvalidInput([f"there is no project {project}; see `lexstream project list`"])
+    return registry.of_project(project, kind)
+
+
 def show_all(
     cli: Cli,
     kind: type[R],
@@ -35,10 +49,7 @@ def show_all(
     project: str | None = None,
 ) -> None:
     """Show every record of one kind; of one project if that is given."""
-    registry = read_registry(cli)
-    if project is not None and registry.project(project) is None:
-        raise InvalidInput([f"there is no project {project}; see `lexstream project list`"])
-    found = registry.all(kind) if project is None else registry.of_project(project, kind)
+    found = records_of(cli, kind, project=project)
     if cli.for_machines:
         cli.emit([record.payload() for record in found])
     elif found:

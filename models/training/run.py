@@ -184,7 +184,7 @@ def _evaluate_again(
         duration_s=before.duration_s,
         seed=manifest.seed,
     )
-    answering = open_draft(manifest, store=store, plan=Tuner(store, measures=False).plan_of(manifest))
+    answering = open_draft(manifest, store=store, plan=Tuner(store, limits=Limits(budget_s=0)).plan_of(manifest))
     evaluation = _evaluate(manifest, answering, facts=facts, progress=progress)
     digest = store.put(evaluation.to_json())
     return Result(manifest.digest, evaluation, digest, manifest)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from pydantic import ValidationError
-
 from models.engine.loading import possible_backends
 from models.manifest import WEIGHTS, Manifest
 from models.plans import Machine, Plan, Tuning
@@ -16,6 +14,7 @@ from models.store import Store
 from models.tuning.candidates import Space, first_plan, space_of
 from models.tuning.choose import Quality
 from models.tuning.examples import Examples, load_examples, n_labels, quality_of
+from models.tuning.known import read_tuning
 from models.tuning.machine import this_machine
 from models.tuning.measure import CPU_WINDOW, GPU_WINDOW, Bench, Round
 from models.tuning.search import Limits, Search
@@ -42,22 +41,20 @@ class Tuner:
     """
 
     def __init__(
-        self, store: Store, *, backend: str = AUTO, measures: bool = True, machine: Machine | None = None,
-        limits: Limits | None = None,
+        self, store: Store, *, backend: str = AUTO, machine: Machine | None = None, limits: Limits | None = None
     ) -> None:  # fmt: skip
         """Make a tuner.
 
         Args:
             store: Where models and what was measured of them are.
             backend: A name in ``BACKENDS`` that all models run on, or "auto" for the best of each.
-            measures: Whether to measure what is not known; without, the backend of the training serves.
             machine: This machine, with as many processors as models may use; found out if not given.
-            limits: How long measuring may take.
+            limits: How long measuring may take; without time for it, what is not known is not measured, and the
+                backend of the training serves.
         """
         self.machine = machine or this_machine()
         self._store = store
         self._backend = backend
-        self._measures = measures
         self._limits = limits or Limits()
         self._lock = Lock()
         self._found: dict[str, Tuning] = {}
@@ -71,7 +68,7 @@ class Tuner:
         known = self.tuning_of(manifest)
         if self._backend != AUTO:
             return self._shaped(self._backend, manifest, known)
-        if known is None and self._measures and manifest.tuning_set is not None:
+        if known is None and self._limits.budget_s > 0 and manifest.tuning_set is not None:
             known = self._tuned(manifest)
         return known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
 
@@ -172,12 +169,7 @@ class Tuner:
     def _stored(self, digest: str) -> Tuning | None:
         """What was measured of a model or an encoder here; what cannot be read is as good as nothing."""
         data = self._store.get_tuning(digest, machine=self.machine.key)
-        if data is None:
-            return None
-        try:
-            return Tuning.model_validate_json(data)
-        except ValidationError:
-            return None
+        return None if data is None else read_tuning(data)
 
     def _keep(self, digest: str, tuning: Tuning) -> None:
         try:

@@ -202,3 +202,42 @@ def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
 def test_nothing_temporary_is_left(local: Store, tmp_path: Path) -> None:
     local.save_manifest(make_manifest(local))
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_what_was_measured_is_kept_by_machine_and_replaced(store: Store) -> None:
+    digest = digest_of(b"a model")
+    assert store.get_tuning(digest, machine="here") is None
+    assert store.tunings(digest) == []
+    store.put_tuning(digest, b"slow", machine="here")
+    store.put_tuning(digest, b"fast", machine="here")
+    store.put_tuning(digest, b"there", machine="there")
+    assert store.get_tuning(digest, machine="here") == b"fast"
+    assert sorted(store.tunings(digest)) == [b"fast", b"there"]
+
+
+@pytest.mark.parametrize("machine", ["", "../here", "a/b", "a.json"])
+def test_a_machine_is_no_path(store: Store, machine: str) -> None:
+    with pytest.raises(ArtefactCorrupt, match="machine"):
+        store.put_tuning(ABSENT, b"x", machine=machine)
+
+
+def test_what_was_measured_goes_with_its_model_and_its_encoder(store: Store) -> None:
+    manifest = make_manifest(store)
+    digest = store.save_manifest(manifest)
+    weights = manifest.encoder.files["model.safetensors"]
+    other = store.save_manifest(make_manifest(store, label="v2"))
+    for each in (digest, weights, other):
+        store.put_tuning(each, b"x", machine="here")
+    store.delete_model(digest)
+    assert [store.tunings(each) for each in (digest, weights, other)] == [[], [b"x"], [b"x"]]
+    store.delete_model(other)
+    assert store.tunings(weights) == store.tunings(other) == []
+
+
+def test_a_tuning_set_is_a_part_of_its_model(store: Store) -> None:
+    kept = store.put(b"held-out documents")
+    digest = store.save_manifest(make_manifest(store, tuning_set=kept))
+    store.delete_blob(kept)
+    assert store.has(kept)
+    store.delete_model(digest)
+    assert not store.has(kept)

@@ -23,6 +23,7 @@ from tests.models.artefacts import make_manifest
 HERE = this_machine()
 ELSEWHERE = HERE.model_copy(update={"processor": "another"})
 TEXTS = [f"John Smith of Boston lent ${amount} to Ann Lee in Dallas." for amount in range(100, 130)]
+NEVER = Limits(budget_s=0)
 BRIEF = Limits(budget_s=0.3, round_s=0.01)
 
 
@@ -151,11 +152,11 @@ def test_a_backend_that_is_set_serves_in_its_best_known_shape(fresh: tuple[Store
 
 def test_without_measuring_the_backend_of_the_training_serves(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
-    tuner = Counting(store, measures=False)
+    tuner = Counting(store, limits=NEVER)
     assert tuner.plan_of(manifest) == first_plan("onnx-fp32", HERE)
     assert tuner.n_measured == 0
     here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
-    assert Counting(store, measures=False).plan_of(here) == tuned_at(HERE).plan
+    assert Counting(store, limits=NEVER).plan_of(here) == tuned_at(HERE).plan
 
 
 def test_a_model_without_held_out_documents_is_not_measured(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_a_cached_tuning_that_cannot_be_read_is_measured_again(fresh: tuple[Stor
 def test_another_number_of_processors_is_another_machine(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
     here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
-    fewer = Tuner(store, measures=False, machine=this_machine(HERE.cpus + 1))
+    fewer = Tuner(store, limits=NEVER, machine=this_machine(HERE.cpus + 1))
     assert fewer.tuning_of(here) is None
 
 
