@@ -21,6 +21,7 @@ from agents.serving import Key, Parked, ServingTable
 from agents.shelf import Shelf
 from agents.standing import Change, Standing, candidates, change, dealt_with, due, key_of, settled, tabled
 from agents.usage import Usage
+from models.plans import Tuning
 from schemas.control_events import ControlEvent, EventType
 from schemas.errors import ArtefactError, Unavailable
 from schemas.records import DeploymentRecord, ModelReference
@@ -45,6 +46,11 @@ class Follower(Protocol):
         """Return a state that holds all that was written before."""
 
 
+def _tuned_where_trained(manifest: Any) -> Tuning | None:
+    tuning: Tuning | None = manifest.tuning
+    return tuning
+
+
 class Loader:
     """Keeps the serving table true to the registry. Belongs to one event loop.
 
@@ -59,6 +65,7 @@ class Loader:
         models_bytes: Most memory of models.
         metrics: What is measured.
         failed: Told what ended the loader when nobody asked it to end: no model would ever change again.
+        tuning_of: Says by a model's manifest what was measured of it here.
     """
 
     def __init__(
@@ -72,8 +79,10 @@ class Loader:
         models_bytes: int,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
+        tuning_of: Callable[[Any], Tuning | None] = _tuned_where_trained,
     ) -> None:
         self._follower = follower
+        self._tuning_of = tuning_of
         self._route_topic = route_topic
         self._announce = announce
         self._worker = worker
@@ -279,7 +288,7 @@ class Loader:
     def _succeeded(self, record: DeploymentRecord, model: Any, *, seconds: float) -> Standing:
         if self._task:  # what is loaded at the start was not asked for
             self._usage.touch(key_of(record))
-        self._announce(self._event(record, EventType.SUCCEEDED, _facts(model, seconds)))
+        self._announce(self._event(record, EventType.SUCCEEDED, self._facts(model, seconds)))
         return Standing(record, record.model, model)
 
     async def _load(self, reference: ModelReference, *, beside: ModelReference | None = None) -> Any:
@@ -318,14 +327,13 @@ class Loader:
         standings = map(self._standings.get, self._usage.promised(time.monotonic()))
         return {one.serves.digest for one in standings if one is not None and one.serves is not None}
 
+    def _facts(self, model: Any, seconds: float) -> dict[str, Any]:
+        plan, tuning = model.backend.plan, self._tuning_of(model.manifest)
+        facts = {"seconds": round(seconds, 3), "backend": plan.backend, "plan": plan.payload()}
+        return facts | ({"tuning": tuning.payload()} if tuning else {})
+
     def _event(self, record: DeploymentRecord, event: EventType, details: dict[str, Any]) -> ControlEvent:
         facts = {"worker": self._worker, "deployment": record.name, "model": record.model.payload()}
         return ControlEvent(
             command_id=record.command_id, project=record.project, event=event, details={**facts, **details}
         )
-
-
-def _facts(model: Any, seconds: float) -> dict[str, Any]:
-    plan, tuning = model.backend.plan, getattr(model.manifest, "tuning", None)
-    facts = {"seconds": round(seconds, 3), "backend": plan.backend, "plan": plan.payload()}
-    return facts | ({"tuning": tuning.payload()} if tuning else {})

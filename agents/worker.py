@@ -30,6 +30,9 @@ from agents.settings import Settings
 from agents.topics import check_topics
 from models.engine.engine import Engine
 from models.store import Store
+from models.tuning.machine import this_machine
+from models.tuning.search import Limits
+from models.tuning.tuner import Tuner
 from schemas.errors import Disposition, InvalidInput, LexstreamError
 
 logger = logging.getLogger(__name__)
@@ -105,8 +108,13 @@ class _Worker:
         await self._started(self._follower)
         announcer = Announcer(settings)
         await self._started(announcer)
+        limits = Limits(budget_s=settings.tuning_s)
+        tuner = Tuner(
+            self._store, backend=settings.backend, machine=this_machine(settings.threads or None), limits=limits
+        )
         self._engine = Engine(
             self._store,
+            plan_of=tuner.plan_of,
             observe=lambda stage, seconds: metrics.observe_stage(f"model_{stage}", seconds),
         )
         self._loader = Loader(
@@ -118,6 +126,7 @@ class _Worker:
             models_bytes=settings.models_mb * _MEGABYTE,
             metrics=metrics,
             failed=leave,
+            tuning_of=tuner.tuning_of,
         )
         checks["models"] = self._loader.problems
         await self._started(self._loader)
