@@ -24,9 +24,9 @@ from schemas.errors import ArtefactNotFound, InvalidInput, Unavailable
 from schemas.labels import Dataset, LabelledDocument
 from schemas.names import Kind
 
-_SHORTEST_TUNING_S: Final = 8.0
+_SHORTEST_TUNING_S: Final = 6.0
 _LONGEST_TUNING_S: Final = 50.0
-_TUNING_SHARE: Final = 0.2
+_TUNING_SHARE: Final = 0.15
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,28 @@ class Space:
     last: Sequence[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
 
-    def left_out(self, attempts: Iterable[Attempt]) -> dict[Plan, str]:
+    def is_needless(self, backend: str, qualities: Qualities) -> bool:
+        """Whether the same library is known to be good in a precision that this machine computes faster."""
+        coarser = _COARSER.get(backend, "")
+        quality = qualities.get(coarser)
+        # What computes in BF16 is only a candidate where the processor does; any processor runs INT8, some slowly.
+        fast = "int8" not in coarser or not _INT8.isdisjoint(self.machine.features)
+        return fast and quality is not None and quality.good
+
+    def left_out(self, attempts: Iterable[Attempt], qualities: Qualities) -> dict[Plan, str]:
         """Return the plans that were not tried in the end, and why."""
         tried = {attempt.plan.backend for attempt in attempts}
+        needless = {name: _NEEDLESS for name in self.backends if self.is_needless(name, qualities)}
         waiting = dict.fromkeys(self.backends, _LATE) | dict.fromkeys(self.last, _LAST)
-        reasons = waiting | dict(self.skipped)
+        reasons = waiting | needless | dict(self.skipped)
         return {
             first_plan(backend, self.machine): reason for backend, reason in reasons.items() if backend not in tried
         }
 
 
+_COARSER: Final = {"openvino-fp32": "openvino-bf16", "onnx-fp32": "onnx-int8", "torch-fp32": "torch-bf16"}
+_INT8: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"})
+_NEEDLESS: Final = "not needed: a coarser precision of the same library is faster here, and good"
 _LATE: Final = "no time was left"
 _LAST: Final = "not needed: another backend answers as well without loading torch"
 _NO_BF16: Final = "the processor does not compute in BF16"
@@ -103,8 +115,9 @@ def next_plan(space: Space, attempts: Mapping[Plan, Attempt], qualities: Qualiti
         qualities: Of the backends whose answers for this model were looked at.
     """
     tried = {plan.backend for plan in attempts}
-    if untried := [backend for backend in space.backends if backend not in tried]:
-        return first_plan(untried[0], space.machine)
+    untried = (each for each in space.backends if each not in tried and not space.is_needless(each, qualities))
+    if (backend := next(untried, None)) is not None:
+        return first_plan(backend, space.machine)
     if unjudged := _unjudged(attempts, qualities):
         return unjudged
     winner = best(attempts.values(), qualities)

@@ -11,6 +11,7 @@ TOLERATED_LOSS: Final = 0.003
 TELLING_LABELS: Final = 400
 """Fewer labels than these cannot show so small a loss; then a backend must give almost the same answers."""
 SAME: Final = 0.99
+_UNMEASURED: Final = "not measured here; its backend was good where the model was trained"
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,21 @@ def best(attempts: Iterable[Attempt], qualities: Qualities) -> Attempt | None:
 def trials_of(
     attempts: Iterable[Attempt], qualities: Qualities, *, served: Plan, skipped: Mapping[Plan, str]
 ) -> list[Trial]:
-    """Return the table of a tuning, the fastest first.
+    """Return the table of a tuning: what serves, then the fastest first.
 
     Args:
         attempts: What was measured.
         qualities: Of the backends whose answers were looked at.
-        served: The plan that was chosen.
+        served: The plan that was chosen; if it was not measured, it is that of the training.
         skipped: Plans that were not tried, and why.
     """
     trials = [_trial(attempt, qualities.get(attempt.plan.backend), served) for attempt in attempts]
     trials.sort(key=lambda trial: (trial.verdict is not Verdict.SERVED, -trial.tokens_per_s))
-    left_out = [Trial(plan=plan, verdict=Verdict.SKIPPED, reason=reason) for plan, reason in skipped.items()]
-    return trials + left_out
+    if served not in {trial.plan for trial in trials}:
+        trials.insert(0, Trial(plan=served, verdict=Verdict.SERVED, reason=_UNMEASURED))
+    return trials + [
+        Trial(plan=plan, verdict=Verdict.SKIPPED, reason=reason) for plan, reason in skipped.items() if plan != served
+    ]
 
 
 def _is_good(attempt: Attempt, qualities: Qualities) -> bool:

@@ -111,7 +111,7 @@ class Search:
     def tuning(self, plan: Plan, *, n_labels: int) -> Tuning:
         """Return the table, with the plan that was chosen."""
         attempts = list(self.attempts.values())
-        left_out = self._space.left_out(attempts)
+        left_out = self._space.left_out(attempts, self.qualities)
         return Tuning(
             machine=self._space.machine,
             plan=plan,
@@ -151,7 +151,9 @@ class Search:
         if plan.backend not in self.qualities:
             self._judged_round(plan, running)
             return
-        for _ in range(_TURNS):
+        for turn in range(_TURNS):
+            if turn and self._elapsed_s >= self._limits.budget_s:
+                return
             self._round(plan, running)
             if self._champion:
                 self._round(*self._champion)

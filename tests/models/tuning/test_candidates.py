@@ -140,6 +140,7 @@ def test_a_graphics_processor_gets_large_micro_batches() -> None:
     plan = first_plan("torch-bf16", space.machine)
     assert (plan.streams, plan.max_padded_tokens in GPU_BUDGETS) == (1, True)
     done = Measured(space, dict.fromkeys(ALL, 1.0) | {"torch-bf16": 100.0}).run()
+    assert "torch-fp32" not in {plan.backend for plan in done.attempts}
     assert {plan.max_padded_tokens for plan in done.attempts if plan.backend == "torch-bf16"} == set(GPU_BUDGETS)
     assert {plan.streams for plan in done.attempts if plan.backend == "torch-bf16"} == {1, 2}
 
@@ -147,8 +148,28 @@ def test_a_graphics_processor_gets_large_micro_batches() -> None:
 def test_what_was_left_out_has_a_reason() -> None:
     space = space_of(machine(features=()), ALL, torch_is_loaded=False)
     plan = first_plan("onnx-int8", space.machine)
-    reasons = {plan.backend: reason for plan, reason in space.left_out([Attempt(plan)]).items()}
+    reasons = {plan.backend: reason for plan, reason in space.left_out([Attempt(plan)], {}).items()}
     assert set(reasons) == set(ALL) - {"onnx-int8"}
     assert reasons["onnx-fp32"] == "no time was left"
     assert "without loading torch" in reasons["torch-fp32"]
     assert "BF16" in reasons["torch-bf16"]
+
+
+@pytest.mark.parametrize(
+    ("features", "bad", "tried"),
+    [
+        (("amx_bf16", "avx512_vnni"), (), {"openvino-bf16", "onnx-int8"}),
+        (("amx_bf16",), (), {"openvino-bf16", "onnx-int8", "onnx-fp32"}),
+        (("amx_bf16", "avx512_vnni"), ("onnx-int8",), {"openvino-bf16", "onnx-int8", "onnx-fp32"}),
+        (("avx512_vnni",), (), {"openvino-fp32", "onnx-int8"}),
+    ],
+)
+def test_fp32_is_not_tried_where_a_coarser_precision_is_good(
+    features: tuple[str, ...], bad: tuple[str, ...], tried: set[str]
+) -> None:
+    space = space_of(machine(features=features), ALL, torch_is_loaded=False)
+    done = Measured(space, dict.fromkeys(ALL, 1.0), bad=bad).run()
+    assert {plan.backend for plan in done.attempts} == tried
+    reasons = space.left_out(done.attempts.values(), done.qualities)
+    needless = {plan.backend for plan, reason in reasons.items() if "coarser" in reason}
+    assert needless == {name for name in ("openvino-fp32", "onnx-fp32") if name not in tried}

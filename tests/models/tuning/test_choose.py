@@ -72,3 +72,9 @@ def test_each_plan_has_a_verdict() -> None:
     ]
     assert [trial.reason for trial in found] == ["", "", "", "", "", "no memory", "no time was left"]
     assert [trial.score for trial in found] == [0.9, 0.8, 0.9, 0.9, None, 0.9, None]
+
+
+def test_a_plan_that_serves_without_being_measured_is_in_the_table_once() -> None:
+    found = trials_of([Attempt(INT8, 30)], {"onnx-int8": quality(0.1)}, served=FP32, skipped={FP32: "no time was left"})
+    assert [(trial.plan, trial.verdict) for trial in found] == [(FP32, Verdict.SERVED), (INT8, Verdict.WORSE)]
+    assert "not measured" in found[0].reason
