@@ -163,7 +163,7 @@ def _rounded(confidence: float) -> float:
     return round(min(max(confidence, 0.0), 1.0), _DECIMALS)
 
 
-def pool(total: Floats, *, n_tokens: int, pooling: Literal["mean", "unitMean"] = "mean") -> Floats:
+def pool(total: NDArray[np.floating], *, n_tokens: int, pooling: Literal["mean", "unitMean"] = "mean") -> Floats:
     """Return what the class head reads of a document.
 
     Args:
@@ -171,7 +171,7 @@ def pool(total: Floats, *, n_tokens: int, pooling: Literal["mean", "unitMean"] =
         n_tokens: How many they are; a document without tokens gives zeros.
         pooling: See the module.
     """
-    mean: Floats = (total / np.float32(max(n_tokens, 1))).astype(np.float32)
+    mean: Floats = (total / max(n_tokens, 1)).astype(np.float32)
     if pooling == "mean":
         return mean
     scaled: Floats = mean / np.float32(max(float(np.linalg.norm(mean)), 1e-9))

@@ -101,11 +101,11 @@ class ClassReader:
 
     def __init__(self, model: LoadedModel, head: ClassHead, document: Document) -> None:
         self._model, self._head, self.document = model, head, document
-        self._sums: dict[int, Floats] = {}
+        self._sums: dict[int, NDArray[np.float64]] = {}
 
     def read(self, segment: Segment, hidden: Floats) -> None:
         """Add up the kept part."""
-        self._sums[segment.keep_start] = hidden.sum(axis=0)
+        self._sums[segment.keep_start] = hidden.sum(axis=0, dtype=np.float64)  # a book has 300,000 tokens
 
     def result(self) -> Prediction:
         """Return the classes."""
@@ -130,7 +130,7 @@ class ClassReader:
     def _pooled(self) -> Floats:
         """Added in the order of the text, so that the order of micro-batches changes nothing."""
         parts = [self._sums[start] for start in sorted(self._sums)]
-        total = np.sum(parts, axis=0) if parts else np.zeros(self._head.weight.shape[1], dtype=np.float32)
+        total = np.sum(parts, axis=0) if parts else np.zeros(self._head.weight.shape[1], dtype=np.float64)
         return pool(total, n_tokens=len(self.document.tokens), pooling=self._model.manifest.decoding.pooling)
 
 

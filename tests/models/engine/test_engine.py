@@ -126,10 +126,12 @@ class WordByWord:
         return result
 
 
+@pytest.mark.parametrize("n_characters", [10_000, 1_000_000])
 def test_a_long_document_gives_the_spans_of_the_unsegmented_truth(
-    store: Store, engine: Engine, models: tuple[LoadedModel, ...]
+    engine: Engine, models: tuple[LoadedModel, ...], n_characters: int
 ) -> None:
-    text = "".join(LOAN.replace("Smith", name) for name in ("Smith", "Jones", "Li", "Okonkwo-Bär")) * 40
+    some = "".join(LOAN.replace("Smith", name) for name in ("Smith", "Jones", "Li", "Okonkwo-Bär"))
+    text = some * (n_characters // len(some) + 1)
     cut = with_backend(models, WordByWord())
     facts = models[0].manifest
     long = facts.encoder.model_copy(update={"max_tokens": 1 << 20})
@@ -139,7 +141,7 @@ def test_a_long_document_gives_the_spans_of_the_unsegmented_truth(
     )
     (segmented,), (unsegmented,) = answered(engine, [text], cut), answered(engine, [text], uncut)
     assert segmented[0] == unsegmented[0]
-    assert len(segmented[0]["entities"]) > 400
+    assert len(segmented[0]["entities"]) > n_characters / 40
     assert segmented[1]["classes"][0]["category"] == unsegmented[1]["classes"][0]["category"]
     confidences = [result[1]["classes"][0]["confidenceScore"] for result in (segmented, unsegmented)]
     assert confidences[0] == pytest.approx(confidences[1], abs=2e-4)
