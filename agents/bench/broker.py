@@ -24,6 +24,7 @@ async def open_broker(settings: Settings, folder: Path) -> AsyncIterator[Setting
     broker = LocalBroker(folder, address, cache=settings.home.absolute() / "jars")
     try:
         await asyncio.to_thread(broker.start)
+        # What is cached in settings does not depend on these.
         yield settings.model_copy(update={"brokers": address, "security_protocol": "PLAINTEXT"})
     finally:
         await asyncio.to_thread(broker.stop)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from agents.bench.subject import Spec
 from agents.bench.timetable import (
     KAFKA_SUBJECTS,
     MIXED_SUBJECTS,
+    START,
     TICKET_SUBJECTS,
     TITLES,
     OnStep,
@@ -98,12 +99,10 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
         producer = new_producer(settings)
         await producer.start()
         stack.push_async_callback(producer.stop)
-        for name in TITLES:
-            on_step(Step(f"starting {TITLES[name]}", 4))
-            theirs = _told(own[name]) if name in own else {}
-            child = await Child.start(replace(spec, kind=name, settings=theirs), log=folder / f"{name}.log")
+        on_step(START)
+        for child in await _started(spec, own, folder):
             stack.push_async_callback(child.stop)
-            stage.children[name] = child
+            stage.children[child.name] = child
         for name in KAFKA_SUBJECTS:
             line = Line(own[name], producer, check=stage.children[name].check)
             stack.push_async_callback(line.close)
@@ -112,23 +111,32 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
         yield stage
 
 
+async def _started(spec: Spec, own: Mapping[str, Settings], folder: Path) -> list[Child]:
+    """Start all subjects at the same time; if one does not get ready, end the others."""
+    specs = [replace(spec, kind=name, settings=_told(own[name]) if name in own else {}) for name in TITLES]
+    starting = [Child.start(each, log=folder / f"{each.kind}.log") for each in specs]
+    results = await asyncio.gather(*starting, return_exceptions=True)
+    children = [result for result in results if isinstance(result, Child)]
+    for result in results:
+        if isinstance(result, BaseException):
+            await asyncio.gather(*(child.stop() for child in children))
+            raise result
+    return children
+
+
 def _own_settings(settings: Settings) -> dict[str, Settings]:
     """Return the settings of each subject: namespaces that nobody else has."""
     run = secrets.token_hex(4)
-    return {
-        name: settings.model_copy(
-            update={
-                "namespace": f"lexstream-bench-{run}-{name}",
-                "group": f"lexstream-bench-{run}-{name}",
-                "group_instance_id": None,
-                "lanes": [],
-                "default_tasks": ["bench/production"],
-                "output_format": "json",
-                "include_text": True,
-            }
-        )
-        for name in KAFKA_SUBJECTS
+    ours = {
+        "group_instance_id": None,
+        "lanes": [],
+        "default_tasks": ["bench/production"],
+        "output_format": "json",
+        "include_text": True,
     }
+    names = {name: f"lexstream-bench-{run}-{name}" for name in KAFKA_SUBJECTS}
+    # Not as a copy: settings remember what was made of the namespace they had.
+    return {name: Settings(**_told(settings) | ours | {"namespace": own, "group": own}) for name, own in names.items()}
 
 
 def _told(settings: Settings) -> dict[str, Any]:

@@ -61,6 +61,9 @@ class Step:
     seconds: float
 
 
+BROKER: Final = Step("looking for Kafka", 5)
+START: Final = Step("starting the subjects", 15)
+
 OnStep = Callable[[Step], None]
 """Told of each step when it begins."""
 
@@ -68,10 +71,10 @@ OnStep = Callable[[Step], None]
 def timetable(sizes: Sizes) -> list[Step]:
     """Return the steps of a run, in their order."""
     return [
-        Step("broker", 5),
+        BROKER,
         Step("model", 12),
         Step("plan", sizes.tuning_s + 4),
-        *(Step(f"start {TITLES[name]}", 4) for name in TITLES),
+        START,
         *(Step(f"warm up {TITLES[name]}", 2.5) for name in MIXED_SUBJECTS),
         *(mixed_step(sizes, name, number) for number in range(sizes.rounds) for name in MIXED_SUBJECTS),
         *(ticket_step(sizes, name, number) for number in range(sizes.ticket_rounds) for name in TICKET_SUBJECTS),

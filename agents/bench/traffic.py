@@ -9,13 +9,14 @@ from typing import Any, Final
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
 
 from agents.bench.documents import BenchDocument
 from agents.bench.stats import Spans, miscounted
 from agents.kafka import client_options
 from agents.settings import Settings
 from agents.topics import expected_topics
-from schemas.errors import LexstreamError
+from schemas.errors import LexstreamError, Unavailable
 
 PARTITIONS: Final = 4
 _PATIENCE_S: Final = 60.0
@@ -175,7 +176,10 @@ class BenchTopics:
         made = [NewTopic(s.name, PARTITIONS, 1, topic_configs=s.config) for s in specs if s.name in wanted]
         self._names = [topic.name for topic in made]
         async with _Admin(self._settings[0]) as admin:
-            await admin.create_topics(made, timeout_ms=20_000)
+            answer = await admin.create_topics(made, timeout_ms=20_000)
+        for name, code, *_ in answer.topic_errors:
+            if code:
+                raise Unavailable(f"topic {name} cannot be made: {for_code(code).__name__}")
 
     async def delete(self) -> None:
         """Delete them."""
@@ -198,4 +202,11 @@ class _Admin:
 
 def _needed(settings: Settings) -> list[str]:
     topics = settings.topics
-    return [topics.documents, topics.enriched, topics.requests, topics.replies, topics.dead_letters]
+    return [
+        topics.documents,
+        topics.enriched,
+        topics.requests,
+        topics.replies,
+        topics.dead_letters,
+        topics.control_events,
+    ]

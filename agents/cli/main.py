@@ -9,6 +9,7 @@ import typer.main
 
 from agents.cli import (
     analyze,
+    bench,
     broker,
     dead_letters,
     demo,
@@ -49,7 +50,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=HELP)(root_callback())
-    for noun in (demo, up, processes, train, deployments, publish, watch, analyze, settings):
+    for noun in (demo, bench, up, processes, train, deployments, publish, watch, analyze, settings):
         noun.register(app)
     for name, group, panel in (
         ("broker", broker.app, RUN),
