@@ -1,8 +1,9 @@
 """The Kafka that is measured against: the one at ``brokers``, or one of our own while nobody answers there."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from agents.broker import LocalBroker
@@ -28,6 +29,16 @@ async def open_broker(settings: Settings, folder: Path) -> AsyncIterator[Setting
         yield settings.model_copy(update={"brokers": address, "security_protocol": "PLAINTEXT"})
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Take down what was started also when we are terminated."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _answers(settings: Settings) -> bool:

@@ -14,7 +14,8 @@ from schemas.errors import LexstreamError
 
 _READY_S: Final = 180.0
 _ANSWER_S: Final = 300.0
-_STOP_S: Final = 20.0
+_STOP_S: Final = 5.0
+"""One that is in the middle of something is killed: nothing that it has is needed."""
 _LINE_BYTES: Final = 64 * 1024 * 1024
 
 

@@ -20,6 +20,7 @@ from agents.bench.subject import Spec
 from agents.bench.timetable import (
     KAFKA_SUBJECTS,
     MIXED_SUBJECTS,
+    SLOW,
     START,
     TICKET_SUBJECTS,
     TITLES,
@@ -37,6 +38,8 @@ from models.plans import Tuning
 LOAD: Final = 0.7
 """The share of a subject's own speed at which its latency is measured."""
 _WARM_DOCUMENTS: Final = 200
+_BLOCK: Final = 100
+"""So many documents have the same mix of lengths each time."""
 _SEED: Final = 1
 _ECHO_TEXTS: Final = 2_000
 
@@ -86,6 +89,10 @@ class _Stage:
         self.children: dict[str, Child] = {}
         self.lines: dict[str, Line] = {}
 
+    async def stop(self) -> None:
+        """End the subjects, all at the same time."""
+        await asyncio.gather(*(child.stop() for child in self.children.values()))
+
 
 @asynccontextmanager
 async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) -> AsyncIterator[_Stage]:
@@ -100,9 +107,8 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
         await producer.start()
         stack.push_async_callback(producer.stop)
         on_step(START)
-        for child in await _started(spec, own, folder):
-            stack.push_async_callback(child.stop)
-            stage.children[child.name] = child
+        stack.push_async_callback(stage.stop)
+        stage.children |= {child.name: child for child in await _started(spec, own, folder)}
         for name in KAFKA_SUBJECTS:
             line = Line(own[name], producer, check=stage.children[name].check)
             stack.push_async_callback(line.close)
@@ -183,12 +189,12 @@ class _Measuring:
         speeds: dict[str, float] = {}
         for name in subjects:
             self._on_step(Step(f"warming up {TITLES[name]}", 2.5))
-            count = _WARM_DOCUMENTS // 4 if name == "naive" else _WARM_DOCUMENTS
+            count = _WARM_DOCUMENTS // (1 if name not in SLOW else 4)
             speeds[name] = (await self._pass(name, kind, warm[:count])).documents_per_s
         for name in subjects:
             # The first window of a subject takes long, so what Kafka is read with is expected to be as fast as without.
             fast = speeds["bare"] if name in ("exactly-once", "at-least-once") else speeds[name]
-            self._counts[name, kind] = how_many(fast, self._sizes.seconds(name))
+            self._counts[name, kind] = how_many(fast, self._sizes.seconds(name), block=_BLOCK)
         most = max(self._counts[name, kind] for name in subjects)
         self._documents[kind] = await asyncio.to_thread(make, most, seed=_SEED)
 

@@ -55,6 +55,6 @@ def round_order(names: Sequence[str], round_number: int) -> list[str]:
     return [*names[start:], *names[:start]]
 
 
-def how_many(per_s: float, seconds: float, *, block: int = 100, most: int = 20_000) -> int:
+def how_many(per_s: float, seconds: float, *, block: int, most: int = 20_000) -> int:
     """Return how many documents take about ``seconds``: whole blocks, at least one."""
     return min(max(block, round(per_s * seconds / block) * block), most)

@@ -61,7 +61,7 @@ def _sizes(*, quick: bool, rounds: int | None) -> "Sizes":
 async def _measured(cli: Cli, sizes: "Sizes") -> dict[str, Any]:
     import tempfile
 
-    from agents.bench.broker import open_broker
+    from agents.bench.broker import open_broker, terminated_like_interrupted
     from agents.bench.progress import shown
     from agents.bench.report import report
     from agents.bench.run import measure
@@ -69,7 +69,7 @@ async def _measured(cli: Cli, sizes: "Sizes") -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="lexstream-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with shown(cli.err, sizes) as on_step:
+        with terminated_like_interrupted(), shown(cli.err, sizes) as on_step:
             on_step(BROKER)
             async with open_broker(cli.settings, folder / "kafka") as settings:
                 return report(await measure(settings, sizes=sizes, folder=folder, on_step=on_step))

@@ -49,6 +49,6 @@ def test_everybody_begins_a_round_in_turn() -> None:
 
 
 def test_documents_come_in_whole_blocks_within_bounds() -> None:
-    assert how_many(140.0, 6.0) == 800
-    assert how_many(3.0, 5.0) == 100
-    assert how_many(1e6, 6.0) == 20_000
+    assert how_many(140.0, 6.0, block=100) == 800
+    assert how_many(3.0, 5.0, block=100) == 100
+    assert how_many(1e6, 6.0, block=100) == 20_000
