@@ -27,7 +27,7 @@ class TorchBackend:
         self.plan = plan
         torch.set_num_threads(plan.threads)
         try:
-            module = module_from(config, load_file(weights), attention="sdpa")
+            module = _module(config, load_file(weights))
         except (SafetensorError, ValueError, KeyError) as error:
             raise ArtefactCorrupt(f"got an encoder that cannot be loaded: {error}") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -48,3 +48,11 @@ class TorchBackend:
 
     def _tensor(self, array: Ints) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device, torch.int64)
+
+
+def _module(config: bytes, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Return the module with the fastest attention that its architecture has; DeBERTa has only the eager one."""
+    try:
+        return module_from(config, weights, attention="sdpa")
+    except ValueError:
+        return module_from(config, weights, attention="eager")

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,19 +82,23 @@ def test_as_many_threads_as_there_are_streams_get_their_own_answers(name: str, t
         np.testing.assert_array_equal(hidden, expected)  # what was handed out does not change later
 
 
-def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
+def random_encoder(**facts: Any) -> tuple[bytes, bytes]:
+    """Return the configuration and the weights of a tiny encoder of any architecture."""
     import torch
     from transformers import AutoConfig, AutoModel
 
     facts = {
         "vocab_size": 100, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
-        "max_position_embeddings": 66, "pad_token_id": 1, "type_vocab_size": 1,
+        "max_position_embeddings": 66, "pad_token_id": 1, **facts,
     }  # fmt: skip
     torch.manual_seed(0)
-    module = AutoModel.from_config(AutoConfig.for_model("roberta", **facts))  # type: ignore[no-untyped-call]
+    module = AutoModel.from_config(AutoConfig.for_model(**facts))  # type: ignore[no-untyped-call]
     module.pooler = None
-    config = json.dumps(facts | {"model_type": "roberta"}).encode()
-    weights = weights_of(module)
+    return json.dumps(facts).encode(), weights_of(module)
+
+
+def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
+    config, weights = random_encoder(model_type="roberta", type_vocab_size=1)
     graphs = export_graphs(config, weights)
     ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
     ids[0, 15:] = 1
@@ -102,6 +107,15 @@ def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> N
     for name in GRAPHS:
         got = backend(name, tmp_path, config=config, weights=weights, graphs=graphs)
         assert difference(got, reference, ids) < TOLERANCE[name]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # transformers' own
+def test_an_architecture_that_has_only_eager_attention_runs_on_torch(tmp_path: Path) -> None:
+    config, weights = random_encoder(model_type="deberta-v2")
+    got = backend("torch-fp32", tmp_path, config=config, weights=weights, graphs={})
+    ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
+    alone, together = got.encode(ids[:1], np.ones_like(ids[:1])), got.encode(ids, np.ones_like(ids))
+    np.testing.assert_allclose(together[:1], alone, atol=1e-5)
 
 
 def test_weights_survive_the_way_into_the_store_and_back() -> None:
