@@ -159,9 +159,10 @@ class Search:
                 self._round(*self._champion)
 
     def _judged_round(self, plan: Plan, running: Running) -> None:
-        limits = self._limits
-        found = running.run(n_documents=self._n_documents, at_least_s=limits.round_s, at_most_s=limits.trial_s)
-        self.note(plan, found, self._judge(found.answers))
+        """The first round is for the answers: some libraries prepare each new shape, which a worker does but once."""
+        found = running.run(n_documents=self._n_documents, at_most_s=self._limits.trial_s)
+        self.qualities[plan.backend] = self._judge(found.answers)
+        self._round(plan, running)
 
     def _round(self, plan: Plan, running: Running) -> None:
         limits = self._limits
