@@ -84,7 +84,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Man
             files={name: store.put(data) for name, data in files.items()},
         ),
         "graphs": {name: store.put(graph) for name, graph in export_graphs(config, weights).items()},
-        "backend": "torch-fp32",
+        "plan": Plan(backend="torch-fp32"),
     }
     unfitted = ClassHead(np.zeros((2, encoder.hidden_size), dtype=np.float32), np.zeros(2, dtype=np.float32))
     draft = Manifest(kind=Kind.SINGLE_LABEL, head=store.put(save_head(unfitted)), **fields)
