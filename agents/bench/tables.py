@@ -61,7 +61,11 @@ def _speeds(title: str, rows: Sequence[dict[str, Any]], latency: dict[str, dict[
 
 
 def _stages(stages: dict[str, dict[str, float]]) -> Table:
-    table = Table(title="Share of time by stage, exactly once", title_justify="left", title_style="title")
+    table = Table(
+        title="Share of time by stage, exactly once (stages overlap; commit mostly waits for the broker)",
+        title_justify="left",
+        title_style="title",
+    )
     table.add_column("stage")
     table.add_column("share", justify="right")
     table.add_column("")
