@@ -67,6 +67,14 @@ class Asking:
         self._settled: dict[Key, int] = {}
         self._resolved = _Resolved(ServingTable())
 
+    def look(self) -> None:
+        """Look at the present serving table: ``ready`` and ``ask`` go by it until the next look.
+
+        A model that is unloaded between the two is still in this table, so whoever was ready is answered.
+        """
+        if (table := self._tables.table()) is not self._resolved.table:
+            self._resolved = _Resolved(table)
+
     def ready(self, item: Item) -> bool:
         """Whether the event can be answered now: what it asks is loaded, or certainly does not exist."""
         who = self._who(item)
@@ -105,8 +113,6 @@ class Asking:
 
     def _who(self, item: Item) -> "_Who":
         """Return who answers an event. Most events ask the same, so it is worked out once for each table."""
-        if (table := self._tables.table()) is not self._resolved.table:
-            self._resolved = _Resolved(table)
         event = item.content
         if not isinstance(event, DocumentEvent):
             return _NO_ONE

@@ -51,6 +51,7 @@ class _Lane:
         partitions = self._parts.partitions
         if ahead and not partitions.fills(self._priority, self._bounds):
             return []
+        self._parts.asking.look()
         return partitions.take_window(self._priority, self._bounds, ready=self._parts.asking.ready)
 
 
@@ -62,6 +63,7 @@ class _Long:
 
     def take(self, *, ahead: bool) -> list[Share]:
         """Return the next one."""
+        self._parts.asking.look()
         return self._parts.partitions.take_long(self._bounds, ready=self._parts.asking.ready)
 
 
@@ -120,6 +122,7 @@ class HotLoop:
 
     def wake(self) -> None:
         """Look again at what waits: something arrived, or has left the model, or may be answered now."""
+        self._parts.asking.look()
         for partition in self._parts.partitions.unready(self._parts.asking.ready):
             self._hold_back(partition)
         for flow in self._flows:

@@ -18,9 +18,9 @@ from agents.hotloop.window import Bounds
 from agents.inference import Answer, Request, Urgency
 from agents.lanes import Lane, Priority
 from agents.metrics import Metrics
-from agents.serving import Key, ServingTable
+from agents.serving import Key, Parked, ServingTable
 from schemas.documents import DocumentEvent, Task
-from tests.agents.echo import EchoEngine, served, table
+from tests.agents.echo import EchoEngine, project, served, table
 from tests.agents.factories import item
 
 BULK = Lane("n.documents", "n.enriched")
@@ -267,6 +267,22 @@ async def test_what_certainly_does_not_exist_is_asked_for_once_for_all_that_wait
         assert here.tables.asked == [{("loans", "typo")}]
         await here.arrive(partition, "d", deployment="typo")
         assert len(here.tables.asked) == 2, "it may exist by now"
+
+
+async def test_who_was_ready_is_answered_though_the_model_was_unloaded_in_the_meantime() -> None:
+    tables, engine = Tables(table(served())), Patient()
+    asking = Asking(tables, default_tasks={}, engine=engine, metrics=Metrics())
+    one = item(DocumentEvent(id="a", text="a", tasks=[Task(project="loans", deployment="production")]))
+    asking.look()
+    assert asking.ready(one)
+    tables.present = ServingTable({("loans", "production"): Parked()}, {"loans": project()}, {})
+    question = asking.ask([one], Urgency.BULK)
+    await settled()
+    assert engine.texts == [["a"]]
+    await engine.answer(0)
+    assert [len(asked.answerers.served) for asked in await question.asked()] == [1]
+    asking.look()
+    assert not asking.ready(one), "the next has to wait until it is loaded again"
 
 
 async def test_a_window_whose_partitions_were_taken_away_is_given_up() -> None:
