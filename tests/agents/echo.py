@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.inference import Answer, Request, Urgency
 from agents.routing import Routes
@@ -19,7 +19,7 @@ POISON = "POISON"
 
 @dataclass(frozen=True)
 class EchoBackend:
-    plan: Plan = Plan(backend="echo")
+    plan: Plan = field(default_factory=lambda: Plan(backend="echo"))
 
 
 @dataclass(frozen=True)
