@@ -50,7 +50,7 @@ def test_each_command_explains_itself(path: tuple[str, ...], capsys: pytest.Capt
 def test_the_commands_of_the_contract_are_there_and_later_ones_are_not() -> None:
     nouns = {path[0] for path in COMMANDS if path}
     assert nouns == {
-        "analyze", "broker", "dead-letters", "demo", "deploy", "deployments", "evaluate", "events", "jobs", "labels",
+        "analyze", "bench", "broker", "dead-letters", "demo", "deploy", "deployments", "evaluate", "events", "jobs", "labels",
         "models", "project", "publish", "report", "rollback", "routes", "settings", "swap", "topics", "train",
         "trainer", "up", "watch", "worker",
     }  # fmt: skip
