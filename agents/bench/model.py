@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.demo.samples import SAMPLES
+from agents.bench.lexicon import CATEGORIES, training_documents
 from models.encoder import Encoder, find_encoder, load_module, read_config, weights_of
 from models.engine.engine import Engine, Request
 from models.engine.export import export_graphs
@@ -28,13 +28,10 @@ from models.training.examples import IGNORED, read_documents, word_labels
 from models.training.regression import fit
 from models.training.states import States
 from schemas.errors import ModelError
-from schemas.label_set import documents_of
-from schemas.labels import LabelledDocument, Region
-from schemas.labels_file import parse_labels_file
+from schemas.labels import LabelledDocument
 from schemas.names import Kind
 
 PROJECT: Final = "bench"
-LEASES: Final = "leases"
 REFERENCE: Final = "torch-fp32"
 _LOG_2: Final = np.float32(np.log(2.0))
 _STRENGTH: Final = 0.01
@@ -47,18 +44,18 @@ _LIBRARIES = ("lexstream", "numpy", "onnxruntime", "tokenizers", "torch", "trans
 
 
 def make_model(store: Store) -> Manifest:
-    """Train the head on the demo's leases, store the model, and return its manifest. Takes seconds."""
+    """Train the head, store the model, and return its manifest. Takes seconds."""
     encoder = find_encoder()
-    categories, documents = _leases()
+    documents = training_documents(PROJECT)
     module = load_module(encoder, attention="eager")
     tokenizer = Tokenizer.from_file(encoder.tokenizer)
     states = States(module, tokenizer, max_tokens=encoder.max_tokens)
-    head = _head(states, [*documents, *_others()], categories=categories, tokenizer=tokenizer)
+    head = _head(states, documents, tokenizer=tokenizer)
     draft = Manifest(
         project=PROJECT,
         label="v1",
         kind=Kind.ENTITIES,
-        categories=categories,
+        categories=CATEGORIES,
         language="en",
         **_stored(encoder, weights_of(module), store=store),
         head=store.put(save_head(head)),
@@ -89,34 +86,13 @@ def export_transformers(manifest: Manifest, store: Store, folder: Path) -> Path:
     return folder
 
 
-def _others() -> list[LabelledDocument]:
-    """Return the samples in which nothing is to be found."""
-    texts = [document["text"] for sample in SAMPLES if sample.name != LEASES for document in sample.stream]
-    return [
-        LabelledDocument(project=PROJECT, id=f"other-{at}", text=text, regions=[Region(offset=0, length=len(text))])
-        for at, text in enumerate(texts)
-    ]
-
-
-def _leases() -> tuple[list[str], list[LabelledDocument]]:
-    sample = next(each for each in SAMPLES if each.name == LEASES)
-    labels = parse_labels_file(sample.labels.read_bytes())
-    texts = {
-        document.id: (sample.labels.parent / "documents" / document.id).read_bytes().decode()
-        for document in labels.documents
-    }
-    return list(labels.categories), documents_of(labels.with_texts(texts), project=PROJECT)
-
-
-def _head(
-    states: States, documents: Sequence[LabelledDocument], *, categories: Sequence[str], tokenizer: Tokenizer
-) -> EntityHead:
+def _head(states: States, documents: Sequence[LabelledDocument], *, tokenizer: Tokenizer) -> EntityHead:
     """Fit one row a category, then give each label of a category half of its probability."""
     readings = read_documents(documents, tokenizer, decoding=_DECODING)
-    labels = np.concatenate([word_labels(reading, categories) for reading in readings])
+    labels = np.concatenate([word_labels(reading, CATEGORIES) for reading in readings])
     types = (labels[labels != IGNORED] + 1) // 2
     rows = np.concatenate(states.words(readings))[labels != IGNORED]
-    fitted = fit(rows, types[:, None] == np.arange(1 + len(categories)), link="softmax", strength=_STRENGTH)
+    fitted = fit(rows, types[:, None] == np.arange(1 + len(CATEGORIES)), link="softmax", strength=_STRENGTH)
     return doubled(fitted.weight, fitted.bias)
 
 
