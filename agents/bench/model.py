@@ -34,7 +34,7 @@ from schemas.names import Kind
 PROJECT: Final = "bench"
 REFERENCE: Final = "torch-fp32"
 _LOG_2: Final = np.float32(np.log(2.0))
-_STRENGTH: Final = 0.01
+_STRENGTH: Final = 0.1
 """So strong a penalty leaves few near ties, which other precisions would decide otherwise."""
 _LEFT_OUT: Final = frozenset({"_name_or_path", "architectures", "model_type", "transformers_version"})
 _DECODING = Decoding(max_tokens=512, overlap=64, decoder="type")
