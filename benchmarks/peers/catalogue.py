@@ -154,7 +154,7 @@ def peers(work: Path) -> list[Peer]:
             "faust",
             ("faust-streaming", "transformers"),
             "exactly once",
-            (*_module("faust_agent"), "worker", "--loglevel", "warning"),
+            (*_module("faust_agent"), "worker", "--loglevel", "warn"),
             work,
             share=0.5,
         ),
@@ -171,7 +171,7 @@ def peers(work: Path) -> list[Peer]:
             "mlserver",
             ("mlserver", "mlserver-huggingface", "transformers"),
             "none (no offsets)",
-            ("-m", "mlserver.cli", "start", "{state}"),
+            ("-c", "from mlserver.cli import main; main()", "start", "{state}"),
             work,
             sees_only_new=True,
             # Its runtime imports tensorflow beside torch; transformers, which would too, crashes on the second.
