@@ -1,0 +1,41 @@
+"""How far the workers' group has committed, asked of Kafka itself."""
+
+from typing import Any, Final
+
+from agents.prove.clients import confluent_options
+from agents.prove.events import PARTITIONS, LaneName, n_of_partition
+from agents.settings import Settings
+
+_ASK_S: Final = 5.0
+
+
+class Group:
+    """Asks for committed offsets; does not join."""
+
+    def __init__(self, settings: Settings, n_events: int) -> None:
+        from confluent_kafka import Consumer
+
+        topics = settings.topics
+        self._ends = {
+            (topic, partition): n_of_partition(lane, partition, n_events)
+            for topic, lane in ((topics.documents, LaneName.BULK), (topics.requests, LaneName.INTERACTIVE))
+            for partition in range(PARTITIONS)
+        }
+        options = confluent_options(settings) | {"group.id": settings.group, "enable.auto.commit": False}
+        self._consumer: Any = Consumer(options)
+
+    def n_uncommitted(self) -> int | None:
+        """Return how many events were not consumed; ``None`` if Kafka does not answer."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        places = [TopicPartition(*place) for place in self._ends]
+        try:
+            found = self._consumer.committed(places, timeout=_ASK_S)
+        except KafkaException:
+            return None
+        n_committed = sum(max(int(at.offset), 0) for at in found)
+        return sum(self._ends.values()) - n_committed
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()

@@ -1,0 +1,81 @@
+"""Publishes the events at an even pace, in a thread of its own; idempotent, so it makes no duplicates itself."""
+
+import threading
+import time
+from typing import Any, Final
+
+from agents.prove.clients import producer_options
+from agents.prove.events import LaneName, places, value
+from agents.prove.timeline import Timeline
+from agents.settings import Settings
+
+_TICK_S: Final = 0.01
+_FLUSH_S: Final = 0.5
+_QUEUED: Final = 20_000
+
+
+class Publisher:
+    """Publishes ``n_events`` over ``seconds``; behind its time, as fast as it can.
+
+    Attributes:
+        error: What ended it before its time.
+        done: Whether Kafka has acknowledged all.
+    """
+
+    def __init__(self, settings: Settings, *, seed: int, n_events: int, seconds: float, timeline: Timeline) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._n_events = n_events
+        self._per_s = n_events / seconds
+        self._timeline = timeline
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self.error: BaseException | None = None
+        self.done = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, also if not everything is published."""
+        self._stop.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        try:
+            self._publish()
+        except BaseException as error:
+            self.error = error
+
+    def _publish(self) -> None:
+        from confluent_kafka import Producer
+
+        producer = Producer(producer_options(self._settings))
+        topics = self._settings.topics
+        names = {LaneName.BULK: topics.documents, LaneName.INTERACTIVE: topics.requests}
+        started = time.monotonic()
+        for at, place in enumerate(places(self._n_events)):
+            while not self._stop.is_set() and (self._early(at, started) or len(producer) > _QUEUED):
+                producer.poll(_TICK_S)
+            if self._stop.is_set():
+                return
+            producer.produce(
+                names[place.lane],
+                key=place.id.encode(),
+                value=value(self._seed, place),
+                partition=place.partition,
+                on_delivery=self._delivered,
+            )
+        while producer.flush(_FLUSH_S) and not self._stop.is_set():
+            pass
+        self.done = not self._stop.is_set()
+
+    def _early(self, at: int, started: float) -> bool:
+        return at > (time.monotonic() - started + _TICK_S) * self._per_s
+
+    def _delivered(self, error: Any, _message: object) -> None:
+        if error is not None:
+            self.error = RuntimeError(f"an event could not be published: {error}")
+        else:
+            self._timeline.published()

@@ -1,0 +1,118 @@
+"""Reads all outputs from their beginning with confluent-kafka, ``read_committed``, and hands them to the checker."""
+
+import threading
+from typing import Any, Final
+
+from agents.prove.checker import Checker, Seen
+from agents.prove.clients import consumer_options
+from agents.prove.events import PARTITIONS
+from agents.prove.timeline import Timeline
+from agents.settings import Settings
+
+_POLL_S: Final = 0.2
+_POLL_MESSAGES: Final = 1000
+_ASK_S: Final = 10.0
+
+
+class Reader:
+    """Reads in a thread of its own until told to stop.
+
+    Attributes:
+        first: Set when the first output was seen.
+        error: What ended it before its time.
+        n_held_back: How many messages nobody can read because a transaction is still open; known in the end.
+    """
+
+    def __init__(self, settings: Settings, checker: Checker, timeline: Timeline) -> None:
+        topics = settings.topics
+        self._settings = settings
+        self._timeline = timeline
+        self._judges = {
+            topics.enriched: checker.enriched,
+            topics.replies: checker.enriched,
+            topics.dead_letters: checker.dead_letter,
+            topics.control_events: checker.control_event,
+        }
+        self._control = topics.control_events
+        self._ends: dict[tuple[str, int], int] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        self.first = threading.Event()
+        self.error: BaseException | None = None
+        self.n_held_back = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish(self, patience_s: float) -> None:
+        """Read to the very end, once nobody writes any more, and stop."""
+        self._stop.set()
+        self._thread.join(patience_s)
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except BaseException as error:
+            self.error = error
+
+    def _read(self) -> None:
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer(consumer_options(self._settings))
+        places = [
+            TopicPartition(topic, partition, 0)
+            for topic in self._judges
+            for partition in range(1 if topic == self._control else PARTITIONS)
+        ]
+        consumer.assign(places)
+        try:
+            while not self._stop.is_set():
+                self._poll(consumer)
+            self._read_to(consumer, self._all_ends(places))
+        finally:
+            consumer.close()
+
+    def _poll(self, consumer: Any) -> None:
+        for message in consumer.consume(_POLL_MESSAGES, _POLL_S):
+            if (error := message.error()) is None:
+                self._judge(message)
+            elif error.name() == "_PARTITION_EOF":
+                self._ends[message.topic(), message.partition()] = message.offset()
+
+    def _judge(self, message: Any) -> None:
+        topic = message.topic()
+        seen = Seen(topic, message.partition(), message.key(), message.value(), message.headers() or ())
+        if topic != self._control:
+            if not self.first.is_set():
+                self._timeline.begin()
+                self.first.set()
+            self._timeline.came_out()
+        self._judges[topic](seen)
+
+    def _all_ends(self, places: Any) -> dict[tuple[str, int], int]:
+        """Return where the partitions end, with what no transaction has committed yet."""
+        from confluent_kafka import Consumer
+
+        options = consumer_options(self._settings) | {"isolation.level": "read_uncommitted"}
+        asking = Consumer(options)
+        try:
+            return {
+                (place.topic, place.partition): asking.get_watermark_offsets(place, timeout=_ASK_S)[1]
+                for place in places
+            }
+        finally:
+            asking.close()
+
+    def _read_to(self, consumer: Any, ends: dict[tuple[str, int], int]) -> None:
+        """Read on until every partition's end is reached, or was not for as long as no transaction may be open."""
+        patience = threading.Event()
+        timer = threading.Timer(self._settings.transaction_timeout_s + _ASK_S, patience.set)
+        timer.start()
+        while self._behind(ends) and not patience.is_set():
+            self._poll(consumer)
+        timer.cancel()
+        self.n_held_back = self._behind(ends)
+
+    def _behind(self, ends: dict[tuple[str, int], int]) -> int:
+        return sum(max(0, end - self._ends.get(place, 0)) for place, end in ends.items())

@@ -1,0 +1,120 @@
+"""A worker to be murdered: the hot loop, the registry's follower and the loader as they serve, and an echo engine.
+
+``python -m agents.prove.worker`` with settings as JSON in the first line of stdin. SIGTERM ends it in order, and so
+does the end of stdin, which its parent holds. SIGUSR1 cuts its connections, SIGUSR2 slows its model down for a while.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import orjson
+import psutil
+from aiokafka import TopicPartition
+
+from agents.announcer import Announcer
+from agents.app import Service
+from agents.hotloop.service import HotLoopThread, new_producers
+from agents.hotloop.transactions import Turns
+from agents.kafka import wait_for_broker
+from agents.leaving import OK, end, exit_code, leave, say
+from agents.loader import Loader
+from agents.logs import setup_logs
+from agents.metrics import Metrics
+from agents.prove.echo import EchoEngine
+from agents.registry import RegistryFollower
+from agents.settings import Settings
+from schemas.errors import LexstreamError
+
+logger = logging.getLogger(__name__)
+
+_MEGABYTE = 1024 * 1024
+Producers = Callable[[Settings, TopicPartition], Turns]
+
+
+def main(producers: Producers = new_producers) -> None:
+    """Run as a process.
+
+    Args:
+        producers: Makes what commits a partition's windows.
+    """
+    given: dict[str, Any] = orjson.loads(sys.stdin.buffer.readline())
+    settings = Settings(**given)
+    setup_logs(settings.log_level, "json")
+    try:
+        asyncio.run(_run(settings, producers))
+    except LexstreamError as error:
+        say(error)
+        end(exit_code(error))
+    except Exception as error:
+        leave(error)
+    logger.info("stopped", extra={"action": "stop"})
+    end(OK)
+
+
+async def _run(settings: Settings, producers: Producers) -> None:
+    stop, engine = asyncio.Event(), EchoEngine()
+    _listen(stop, engine)
+    async with AsyncExitStack() as stack:
+        starting = asyncio.create_task(_start(settings, stack, engine=engine, producers=producers))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        starting.result()
+        await stopping
+
+
+def _listen(stop: asyncio.Event, engine: EchoEngine) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, cut_connections)
+    loop.add_signal_handler(signal.SIGUSR2, engine.slow_down)
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more is written to it, so this is its end
+
+
+async def _start(settings: Settings, stack: AsyncExitStack, *, engine: EchoEngine, producers: Producers) -> None:
+    async def started(part: Service) -> None:
+        stack.push_async_callback(part.stop)
+        await part.start()
+
+    metrics = Metrics()
+    await wait_for_broker(settings)
+    follower, announcer = RegistryFollower(settings, failed=leave), Announcer(settings)
+    await started(follower)
+    await started(announcer)
+    loader = Loader(
+        follower,
+        engine=engine,
+        route_topic=settings.topics.route,
+        announce=announcer.say,
+        worker=settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}",
+        models_bytes=settings.models_mb * _MEGABYTE,
+        metrics=metrics,
+        failed=leave,
+    )
+    await started(loader)
+    hot_loop = HotLoopThread(settings, engine=engine, tables=loader, metrics=metrics, failed=leave, producers=producers)
+    await started(hot_loop)
+    logger.info("ready to serve", extra={"action": "start"})
+
+
+def cut_connections() -> None:
+    """Cut every TCP connection of this process, as a network does that breaks."""
+    connections = [each for each in psutil.Process().net_connections("tcp") if each.raddr]
+    for connection in connections:
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as same:
+            same.shutdown(socket.SHUT_RDWR)
+    logger.warning("%d connections were cut", len(connections), extra={"action": "cut"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The workers of a run: started, murdered, and started again. Each has a slot, which keeps its name over its lives."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from agents.leaving import BAD_SETTINGS, TOO_MANY_DEAD_LETTERS
+from schemas.errors import LexstreamError
+
+MOST: Final = 4
+LEAST: Final = 1
+_AGAIN_S: Final = 0.3
+_LEAVE_S: Final = 25.0
+_HOPELESS: Final = frozenset({BAD_SETTINGS, TOO_MANY_DEAD_LETTERS})
+
+
+class Sabotage(StrEnum):
+    """What is wrong with a worker."""
+
+    COMMIT_BEFORE_PRODUCE = "commit-before-produce"
+    ONE_PRODUCER = "one-producer"
+
+
+@dataclass
+class Slot:
+    """A place for a worker.
+
+    Attributes:
+        name: Of the worker; the workers of every other slot are static members of their group.
+        wanted: Whether a worker shall run here.
+        frozen: Whether it was stopped.
+        again_at: When it may be started again.
+        leaving_until: When one that was told to leave is killed.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    wanted: bool = True
+    frozen: bool = False
+    again_at: float = 0.0
+    leaving_until: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, or would if it were not frozen."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def active(self) -> bool:
+        """Whether it can be murdered."""
+        return self.alive and self.wanted and not self.frozen
+
+
+@dataclass
+class Workers:
+    """All of them. Belongs to one thread.
+
+    Attributes:
+        settings: What they all have.
+        folder: Where they log.
+        sabotage: What is wrong with them.
+        ends: How often a worker ended by itself, by its exit code; killed ones do not count.
+    """
+
+    settings: Mapping[str, Any]
+    folder: Path
+    sabotage: Sabotage | None = None
+    ends: Counter[str] = field(default_factory=Counter)
+    slots: list[Slot] = field(default_factory=list)
+    n_started: int = 0
+
+    def add(self) -> Slot:
+        """Begin another slot, or one that was left, with a new worker."""
+        for slot in self.slots:
+            if not slot.wanted and not slot.alive:
+                slot.wanted, slot.again_at = True, 0.0
+                break
+        else:
+            slot = self._new_slot()
+        self._start(slot)
+        return slot
+
+    def candidates(self) -> list[Slot]:
+        """Return those that can be murdered."""
+        return [slot for slot in self.slots if slot.active]
+
+    def kill(self, slot: Slot) -> None:
+        """Kill -9 it; it comes again soon."""
+        if slot.process is not None:
+            slot.process.kill()
+            slot.process.wait()
+            self._gone(slot)
+
+    def signal(self, slot: Slot, number: signal.Signals) -> None:
+        """Send a signal to a worker."""
+        if slot.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(slot.process.pid, number)
+
+    def leave(self, slot: Slot) -> None:
+        """Tell it to leave the group in order, and do not start it again."""
+        slot.wanted, slot.leaving_until = False, time.monotonic() + _LEAVE_S
+        self.signal(slot, signal.SIGTERM)
+
+    def look_after(self) -> None:
+        """Start again what ended.
+
+        Raises:
+            LexstreamError: A worker ended in a way that it would again.
+        """
+        for slot in self.slots:
+            if slot.process is not None and (code := slot.process.poll()) is not None:
+                self._ended(slot, code)
+            elif slot.alive and not slot.wanted and time.monotonic() > slot.leaving_until:
+                self.ends["had to be killed when it was told to leave"] += 1
+                self.kill(slot)
+            if slot.wanted and slot.process is None and time.monotonic() >= slot.again_at:
+                self._start(slot)
+
+    def stop(self) -> None:
+        """End all, in order where that works."""
+        for slot in self.slots:
+            self.signal(slot, signal.SIGCONT)
+            self.leave(slot)
+        while any(slot.alive for slot in self.slots):
+            self.look_after()
+            time.sleep(0.05)
+        self.look_after()
+
+    def close(self) -> None:
+        """Kill what is left."""
+        for slot in self.slots:
+            slot.wanted = False
+            self.kill(slot)
+
+    def _new_slot(self) -> Slot:
+        number = len(self.slots)
+        name = f"worker-{number}"
+        settings = dict(self.settings)
+        if number % 2 == 0:
+            settings["group_instance_id"] = name
+        self.slots.append(Slot(name, settings, self.folder / f"{name}.log"))
+        return self.slots[-1]
+
+    def _start(self, slot: Slot) -> None:
+        program = ["agents.prove.sabotage", self.sabotage] if self.sabotage else ["agents.prove.worker"]
+        slot.process = _spawn(program, slot.log)
+        slot.frozen = False
+        self.n_started += 1
+        stdin = slot.process.stdin
+        if stdin is None:
+            raise AssertionError("a worker without stdin")
+        with suppress(BrokenPipeError):
+            stdin.write(orjson.dumps(slot.settings, default=str) + b"\n")
+            stdin.flush()
+
+    def _ended(self, slot: Slot, code: int) -> None:
+        if code:
+            self.ends[f"exit code {code}"] += 1
+        if code in _HOPELESS:
+            raise LexstreamError(f"{slot.name} ended with {code}: {_last_line(slot.log)}")
+        self._gone(slot)
+
+    def _gone(self, slot: Slot) -> None:
+        if slot.process is not None and slot.process.stdin is not None:
+            with suppress(BrokenPipeError):
+                slot.process.stdin.close()
+        slot.process, slot.frozen = None, False
+        slot.again_at = time.monotonic() + _AGAIN_S
+
+
+def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", *program],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we end the others
+        )
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
