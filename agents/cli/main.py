@@ -19,6 +19,7 @@ from agents.cli import (
     models,
     processes,
     project,
+    prove,
     publish,
     routes,
     settings,
@@ -50,7 +51,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=HELP)(root_callback())
-    for noun in (demo, bench, up, processes, train, deployments, publish, watch, analyze, settings):
+    for noun in (demo, bench, prove, up, processes, train, deployments, publish, watch, analyze, settings):
         noun.register(app)
     for name, group, panel in (
         ("broker", broker.app, RUN),

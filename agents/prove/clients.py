@@ -1,11 +1,14 @@
 """How confluent-kafka reaches Kafka: the independent client that publishes, swaps and reads."""
 
+from contextlib import suppress
 from typing import Any
 
 from agents.settings import Settings
+from agents.topics import expected_topics
 from schemas.errors import LexstreamError
 
 MOST_BYTES = 32 * 1024 * 1024
+_DELETED_S = 20.0
 
 
 def require_client() -> None:
@@ -62,3 +65,14 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "fetch.message.max.bytes": MOST_BYTES,
         "reconnect.backoff.max.ms": 500,
     }
+
+
+def delete_topics(settings: Settings) -> None:
+    """Delete all topics of the namespace, as far as they are there and we may."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    names = [spec.name for spec in expected_topics(settings)]
+    for deleted in AdminClient(confluent_options(settings)).delete_topics(names).values():
+        with suppress(KafkaException):
+            deleted.result(_DELETED_S)

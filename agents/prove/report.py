@@ -1,0 +1,97 @@
+"""What a run gave as one JSON-ready value, and the verdict. Pure."""
+
+from collections import Counter
+from enum import StrEnum
+from typing import Any, Final
+
+from agents.prove.checker import FAULTS
+from agents.prove.murders import Deed
+from agents.prove.run import Findings
+
+_LEAST_MODELS: Final = 2
+
+
+class Verdict(StrEnum):
+    """What is to be said of a run."""
+
+    EXACTLY_ONCE = "exactly once"
+    BROKEN = "not exactly once"
+    NOTHING_PROVEN = "nothing proven"
+
+
+def report(findings: Findings) -> dict[str, Any]:
+    """Return everything, for a file and for machines."""
+    order, checker, timeline = findings.order, findings.checker, findings.timeline
+    return {
+        "verdict": verdict(findings),
+        "reason": reason(findings),
+        "seed": order.seed,
+        "sabotage": order.sabotage,
+        "events": order.n_events,
+        "seconds": round(findings.seconds, 1),
+        "published": timeline.n_published,
+        "cameOut": checker.n_seen,
+        "enriched": checker.n_enriched,
+        "deadLetters": dict(sorted(checker.dead.items())),
+        "faults": {name: checker.faults[name] for name in FAULTS},
+        "examples": dict(checker.examples),
+        "notCommitted": findings.n_uncommitted,
+        "heldBack": findings.n_held_back,
+        "models": {
+            "deployed": findings.n_models,
+            "answered": n_answered(findings),
+            "switchedRecords": sum(map(len, checker.switches.values())),
+        },
+        "workers": {
+            "atFirst": order.n_workers,
+            "started": findings.n_started,
+            "endedByThemselves": dict(findings.ends),
+        },
+        "murders": [_murder(deed) for deed in findings.deeds],
+        "murdersByKind": dict(Counter(str(deed.murder.kind) for deed in findings.deeds)),
+        "murdersWithoutVictim": len(findings.skipped),
+        "longestSilenceS": round(timeline.longest_silence_s, 2),
+        "timeline": {"publishedPerS": timeline.in_per_s, "cameOutPerS": timeline.out_per_s},
+    }
+
+
+def n_answered(findings: Findings) -> int:
+    """Return how many models answered."""
+    return len({run.digest for ledger in findings.checker.ledgers.values() for run in ledger.runs})
+
+
+def verdict(findings: Findings) -> Verdict:
+    """Return what is to be said: a run in which nobody died, or nothing was swapped, proves nothing."""
+    if any(findings.checker.faults.values()) or findings.n_held_back or findings.n_uncommitted != 0:
+        return Verdict.BROKEN
+    if not findings.deeds or n_answered(findings) < _LEAST_MODELS:
+        return Verdict.NOTHING_PROVEN
+    return Verdict.EXACTLY_ONCE
+
+
+def reason(findings: Findings) -> str:
+    """Return what the verdict rests on."""
+    found = [f"{count} {FAULTS[name]}" for name, count in findings.checker.faults.items() if count]
+    if findings.n_held_back:
+        found.append(f"{findings.n_held_back} messages held back by a transaction that nobody ended")
+    if findings.n_uncommitted != 0:
+        found.append(f"{findings.n_uncommitted} events not consumed, says the group")
+    if found:
+        return ", ".join(found)
+    if not findings.deeds:
+        return "nobody was murdered"
+    if n_answered(findings) < _LEAST_MODELS:
+        return "no model was swapped"
+    return (
+        f"{findings.order.n_events} events and {len(findings.deeds)} murders: each event came out once, in order, "
+        "by the model that the log names"
+    )
+
+
+def _murder(deed: Deed) -> dict[str, Any]:
+    return {
+        "kind": deed.murder.kind,
+        "whom": deed.whom,
+        "atS": round(deed.began_s, 2),
+        "endedS": None if deed.ended_s is None else round(deed.ended_s, 2),
+    }

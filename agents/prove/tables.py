@@ -1,0 +1,61 @@
+"""A report as people read it in a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.prove.checker import FAULTS
+from agents.prove.report import Verdict
+
+_STYLES = {Verdict.EXACTLY_ONCE: "good", Verdict.BROKEN: "bad", Verdict.NOTHING_PROVEN: "middling"}
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    """Print the tables and the verdict."""
+    console.print(_murders(report))
+    console.print(_counts(report))
+    for name, examples in report["examples"].items():
+        console.print(f"[quiet]{FAULTS[name]}, for example: {'; '.join(examples)}[/quiet]")
+    workers, models = report["workers"], report["models"]
+    console.print(
+        f"[quiet]{workers['started']} processes were started for workers; {models['deployed']} models deployed, "
+        f"{models['answered']} answered, {models['switchedRecords']} switched records; longest silence "
+        f"{report['longestSilenceS']:.1f} s; seed {report['seed']}, {report['seconds']:.0f} s in all[/quiet]"
+    )
+    for end, count in workers["endedByThemselves"].items():
+        console.print(f"[quiet]{count} {TIMES} a worker ended by itself: {end}[/quiet]")
+    style = _STYLES[report["verdict"]]
+    mark = "✓" if report["verdict"] == Verdict.EXACTLY_ONCE else "✗"
+    console.print(f"[{style}]{mark} {report['verdict']}[/{style}]: {report['reason']}")
+
+
+TIMES = "\u00d7"
+
+
+def _murders(report: dict[str, Any]) -> Table:
+    table = Table(title="What was done", title_justify="left", title_style="title")
+    table.add_column("")
+    table.add_column("times", justify="right")
+    for kind, count in sorted(report["murdersByKind"].items()):
+        table.add_row(kind, str(count))
+    return table
+
+
+def _counts(report: dict[str, Any]) -> Table:
+    table = Table(title="What came out", title_justify="left", title_style="title")
+    table.add_column("")
+    table.add_column("events", justify="right")
+    table.add_row("published", f"{report['published']:,}")
+    table.add_row("came out", f"{report['cameOut']:,}")
+    table.add_row("  enriched documents", f"{report['enriched']:,}")
+    for error, count in report["deadLetters"].items():
+        table.add_row(f"  dead letters: {error}", f"{count:,}")
+    rows = [(FAULTS[name], count) for name, count in report["faults"].items()]
+    rows.append(("not consumed, says the group", report["notCommitted"]))
+    rows.append(("held back by an open transaction", report["heldBack"]))
+    table.add_section()
+    for name, count in rows:
+        style = "good" if count == 0 else "bad"
+        table.add_row(name, f"[{style}]{'unknown' if count is None else f'{count:,}'}[/{style}]")
+    return table
