@@ -28,6 +28,13 @@ from schemas.labels import Dataset, EntityLabel, LabelledDocument, Region
 from schemas.names import Kind
 
 
+def spoken(trial: dict[str, Any]) -> str:
+    """Return a tuning's trial in a few words."""
+    plan = trial["plan"]
+    words = [plan["backend"], f"{plan['streams']}x{plan['threads']}/{plan['maxPaddedTokens']}"]
+    return " ".join([*words, f"{trial['tokensPerS']:.0f}/s", trial["verdict"]])
+
+
 def main() -> None:
     arguments = parse()
     kind, documents = read(arguments)
@@ -37,7 +44,7 @@ def main() -> None:
             chosen = choose(documents, per_class=arguments.per_class, seed=seed)
             evaluation, seconds, last = run(kind, chosen, seed=seed, arguments=arguments, folder=Path(folder))
             scores.append(evaluation.micro_f1)
-            speeds = " ".join(f"{b['name']} {b['tokensPerS']:.0f}/s {b['score']:.3f}" for b in last["backends"])
+            speeds = ", ".join(map(spoken, (last["tuning"] or {}).get("trials", [])))
             print(
                 f"split {seed}: micro F1 {100 * evaluation.micro_f1:.1f}  macro F1 {100 * evaluation.macro_f1:.1f}  "
                 f"ECE {evaluation.calibration.ece:.3f}  train {evaluation.n_train}  test {evaluation.n_test}  "
