@@ -73,6 +73,7 @@ def delete_topics(settings: Settings) -> None:
     from confluent_kafka.admin import AdminClient
 
     names = [spec.name for spec in expected_topics(settings)]
-    for deleted in AdminClient(confluent_options(settings)).delete_topics(names).values():
+    admin = AdminClient(confluent_options(settings))
+    for deleted in admin.delete_topics(names, operation_timeout=_DELETED_S).values():
         with suppress(KafkaException):
-            deleted.result(_DELETED_S)
+            deleted.result()

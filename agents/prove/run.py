@@ -33,8 +33,8 @@ _ASK_EVERY_S: Final = 3.0
 _AFTER_COMMITS_S: Final = 3.0
 _ZOMBIES_S: Final = 3.0
 """How long those that woke last may try to write."""
-SABOTAGE_KINDS: Final = frozenset({Kind.KILL, Kind.FREEZE})
-"""What finds a worker that is wrong soonest."""
+FINDS: Final = {Sabotage.COMMIT_BEFORE_PRODUCE: Kind.KILL, Sabotage.ONE_PRODUCER: Kind.FREEZE}
+"""What finds out soonest what is wrong with a worker."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Run:
         stack.callback(self._workers.close)
         self._murderer = Murderer(self._workers, broker, now_s=lambda: self._timeline.now_s)
         stack.callback(self._murderer.close)
-        kinds = SABOTAGE_KINDS if order.sabotage else frozenset(Kind)
+        kinds = frozenset({FINDS[order.sabotage]} if order.sabotage else Kind)
         self._pending = schedule(order.seed, order.seconds, kinds=kinds - (frozenset() if broker else BROKER_KINDS))
         self._next_swap_s = 0.0
         self._next_ask_s = 0.0

@@ -1,0 +1,104 @@
+"""Outputs as a worker writes them, built by hand, and findings as a run would bring them."""
+
+import json
+from collections import Counter
+
+from agents.prove.checker import Checker, Seen
+from agents.prove.events import LaneName, Place, first_word, places, poison, value
+from agents.prove.murders import Deed
+from agents.prove.run import Findings, Order
+from agents.prove.schedule import Kind, Murder
+from agents.prove.timeline import Timeline
+
+SEED = 1
+N_EVENTS = 400
+OLD, NEW = "sha256:old", "sha256:new"
+INPUTS = {"documents": LaneName.BULK, "requests": LaneName.INTERACTIVE}
+TOPICS = {lane: topic for topic, lane in INPUTS.items()}
+
+
+def checker(n_events: int = N_EVENTS) -> Checker:
+    return Checker(SEED, n_events, INPUTS)
+
+
+def is_good(place: Place) -> bool:
+    return poison(SEED, place) is None
+
+
+GOOD = [place for place in places(N_EVENTS) if is_good(place)]
+BAD = [place for place in places(N_EVENTS) if not is_good(place)]
+
+
+def enriched(place: Place, digest: str = OLD, **changed: object) -> Seen:
+    word = first_word(place)
+    entity = {"text": word, "category": digest, "offset": 0, "length": len(word)}
+    document = {
+        "id": place.id,
+        "text": f"{word} and more",
+        "errors": [],
+        "results": [{"model": {"digest": digest}, "entities": [entity]}],
+        **changed,
+    }
+    source = f"{TOPICS[place.lane]}/{place.partition}/{place.offset}"
+    headers = [("lexstream-source", source.encode()), ("lexstream-model", f"prove/production={digest}".encode())]
+    output = "enriched" if place.lane is LaneName.BULK else "replies"
+    return Seen(output, place.partition, place.id.encode(), json.dumps(document).encode(), headers)
+
+
+def dead_letter(place: Place, error: str | None = None) -> Seen:
+    bad = poison(SEED, place)
+    named = error or (bad.error if bad else "DecodeError")
+    facts = {
+        "topic": TOPICS[place.lane],
+        "partition": place.partition,
+        "offset": place.offset,
+        "exception.class.name": named,
+    }
+    headers = [(f"__connect.errors.{name}", str(fact).encode()) for name, fact in facts.items()]
+    return Seen("dead-letters", place.partition, place.id.encode(), value(SEED, place), headers)
+
+
+def switched(topic: str, partition: int, offset: int, digest: str) -> Seen:
+    details = {"topic": topic, "partition": partition, "offset": offset, "to": digest}
+    event = {"project": "prove", "event": "switched", "details": details}
+    return Seen("control-events", 0, b"prove", json.dumps(event).encode(), [])
+
+
+def answer_all(judge: Checker, *, but: Place | None = None, swap_at: int = 1_000_000) -> None:
+    """Hand over one right output of each event; from offset ``swap_at`` on the new model answers."""
+    for topic in INPUTS:
+        for partition in range(4):
+            judge.control_event(switched(topic, partition, 0, OLD))
+            judge.control_event(switched(topic, partition, swap_at, NEW))
+    for place in places(judge.n_events):
+        if place == but:
+            continue
+        if is_good(place):
+            judge.enriched(enriched(place, NEW if place.offset >= swap_at else OLD))
+        else:
+            judge.dead_letter(dead_letter(place))
+
+
+def findings(judge: Checker | None = None, *, murdered: bool = True, n_uncommitted: int | None = 0) -> Findings:
+    if judge is None:
+        judge = checker()
+        answer_all(judge, swap_at=20)
+    judge.close()
+    timeline = Timeline(in_per_s=[200, 200], out_per_s=[150, 250], n_published=judge.n_events)
+    deeds = [
+        Deed(Murder(0.5, Kind.KILL, 0.0, 0.5), "worker-0", 0.5, 0.5),
+        Deed(Murder(0.7, Kind.FREEZE, 8.0, 0.5), "worker-1", 0.7, 8.7),
+    ]
+    return Findings(
+        Order(SEED, judge.n_events, 2.0),
+        judge,
+        timeline,
+        deeds if murdered else [],
+        [],
+        Counter({"exit code 3": 1}),
+        n_started=4,
+        n_models=2,
+        n_uncommitted=n_uncommitted,
+        n_held_back=0,
+        seconds=2.5,
+    )

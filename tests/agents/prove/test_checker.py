@@ -1,0 +1,143 @@
+from collections.abc import Callable
+
+import pytest
+
+from agents.prove.checker import Checker, Seen
+from agents.prove.events import LaneName, Place
+from tests.agents.prove.prove_kit import (
+    BAD,
+    GOOD,
+    N_EVENTS,
+    NEW,
+    OLD,
+    answer_all,
+    checker,
+    dead_letter,
+    enriched,
+    switched,
+)
+
+
+def after(judge: Checker) -> dict[str, int]:
+    judge.close()
+    return {name: count for name, count in judge.faults.items() if count}
+
+
+def test_nothing_is_wrong_where_each_event_came_out_once_by_the_model_of_the_log() -> None:
+    judge = checker()
+    answer_all(judge, swap_at=20)
+    assert judge.complete
+    assert judge.n_seen == N_EVENTS
+    assert after(judge) == {}
+    assert judge.n_enriched == len(GOOD)
+    assert judge.dead.total() == len(BAD)
+
+
+def test_nothing_at_all_is_all_lost() -> None:
+    assert after(checker()) == {"lost": N_EVENTS}
+
+
+@pytest.mark.parametrize("missing", [GOOD[0], GOOD[-1], BAD[0]])
+def test_one_that_never_came_out_is_lost(missing: Place) -> None:
+    judge = checker()
+    answer_all(judge, but=missing)
+    assert not judge.complete
+    assert after(judge) == {"lost": 1}
+    assert judge.examples["lost"][0].endswith(f"/{missing.partition}/{missing.offset}")
+
+
+FAULTY: dict[str, tuple[Callable[[Checker], None], str]] = {
+    "again": (lambda judge: judge.enriched(enriched(GOOD[5])), "duplicate"),
+    "dead letter again": (lambda judge: judge.dead_letter(dead_letter(BAD[0])), "duplicate"),
+    "also a dead letter": (lambda judge: judge.dead_letter(dead_letter(GOOD[5])), "duplicate"),
+    "of nobody": (lambda judge: judge.enriched(enriched(Place(LaneName.BULK, N_EVENTS * 2))), "unexpected"),
+    "without a source": (lambda judge: judge.enriched(Seen("enriched", 0, b"", b"{}", [])), "unexpected"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_what_comes_too_much_is_found(name: str) -> None:
+    add, fault = FAULTY[name]
+    judge = checker()
+    answer_all(judge)
+    add(judge)
+    assert after(judge) == {fault: 1}
+
+
+def last(lane: LaneName) -> Place:
+    return next(place for place in reversed(GOOD) if place.lane is lane)
+
+
+INSTEAD: dict[str, tuple[Callable[[Checker, Place], None], str]] = {
+    "dead": (lambda judge, place: judge.dead_letter(dead_letter(place)), "wrongOutcome"),
+    "other id": (lambda judge, place: judge.enriched(enriched(place, id="bulk/0")), "wrongAnswer"),
+    "other text": (lambda judge, place: judge.enriched(enriched(place, text="an other text, quite")), "wrongAnswer"),
+    "errors": (lambda judge, place: judge.enriched(enriched(place, errors=[{"code": "x"}])), "wrongAnswer"),
+    "no results": (lambda judge, place: judge.enriched(enriched(place, results=[])), "wrongAnswer"),
+    "other model": (lambda judge, place: judge.enriched(enriched(place, NEW)), "wrongModel"),
+    "other partition": (
+        lambda judge, place: judge.enriched(
+            Seen("enriched", place.partition + 1, *[getattr(enriched(place), name) for name in Seen.__slots__[2:]])
+        ),
+        "reordered",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_comes_out_wrong_is_found(name: str) -> None:
+    put, fault = INSTEAD[name]
+    place = last(LaneName.BULK)
+    judge = checker()
+    answer_all(judge, but=place)
+    put(judge, place)
+    assert after(judge) == {fault: 1}
+
+
+def test_an_answer_of_another_model_than_the_header_says_is_found() -> None:
+    place = last(LaneName.INTERACTIVE)
+    judge = checker()
+    answer_all(judge, but=place)
+    honest, lying = enriched(place, OLD), enriched(place, NEW)
+    judge.enriched(Seen(honest.topic, honest.partition, honest.key, lying.value, honest.headers))
+    assert after(judge) == {"wrongAnswer": 1}
+
+
+def test_poison_that_was_enriched_is_found() -> None:
+    judge = checker()
+    answer_all(judge, but=BAD[-1])
+    judge.enriched(enriched(BAD[-1]))
+    assert after(judge)["wrongOutcome"] == 1
+
+
+def test_a_dead_letter_for_another_reason_or_with_other_bytes_is_found() -> None:
+    judge = checker()
+    answer_all(judge, but=BAD[-1])
+    judge.dead_letter(dead_letter(BAD[-1], "EncodeError"))
+    assert after(judge) == {"wrongOutcome": 1}
+    judge = checker()
+    answer_all(judge, but=BAD[-1])
+    whole = dead_letter(BAD[-1])
+    judge.dead_letter(Seen(whole.topic, whole.partition, whole.key, b"something else", whole.headers))
+    assert after(judge) == {"wrongAnswer": 1}
+
+
+def test_an_event_that_overtook_another_of_its_partition_is_found() -> None:
+    judge = checker()
+    early = next(place for place in GOOD if place.offset == 1)
+    answer_all(judge, but=early)
+    judge.enriched(enriched(early))
+    assert after(judge) == {"reordered": 1}
+
+
+def test_control_events_of_others_are_no_switches() -> None:
+    judge = checker()
+    judge.control_event(Seen("control-events", 0, b"x", b'{"project": "prove", "event": "succeeded"}', []))
+    judge.control_event(switched("documents", 1, 3, OLD))
+    assert {place: len(found) for place, found in judge.switches.items()} == {("documents", 1): 1}
+
+
+def test_a_fault_shows_only_its_first_examples() -> None:
+    judge = checker()
+    judge.close()
+    assert len(judge.examples["lost"]) == 5

@@ -1,0 +1,91 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.cli.main import run as run_program
+from agents.prove import broker, run
+from agents.prove.run import Findings, Order
+from schemas.errors import LexstreamError
+from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
+
+
+@pytest.fixture(autouse=True)
+def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+    """Nothing is started; what was asked is noted."""
+    asked: list[Order] = []
+
+    @contextmanager
+    def no_broker(settings: Any, _name: str, _folder: Path) -> Iterator[tuple[Any, None]]:
+        yield settings, None
+
+    def proven(_settings: object, order: Order, **_more: object) -> Findings:
+        asked.append(order)
+        return findings()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(broker, "own_broker", no_broker)
+    monkeypatch.setattr(run, "prove", proven)
+    return asked
+
+
+def broken(*_given: object, **_more: object) -> Findings:
+    judge = checker()
+    answer_all(judge, but=GOOD[3])
+    return findings(judge)
+
+
+def test_help_says_what_is_done_and_hides_the_sabotage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_program(["prove", "--help"]) == 0
+    said = capsys.readouterr().out
+    for words in ("kill -9", "zombies", "read_committed", "--events", "--seed", "--out", "--json", "--brokers"):
+        assert words in said
+    assert "--sabotage" not in said
+
+
+def test_what_is_proven_is_written_told_to_machines_and_no_failure(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, orders: list[Order]
+) -> None:
+    assert run_program(["prove", "--events", "400", "--seed", "9", "--json", "--out", str(tmp_path / "out")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "prove.json").read_bytes())
+    assert (printed["verdict"], printed["logs"]) == ("exactly once", None)
+    assert (tmp_path / "out" / "prove.svg").read_text().startswith("<svg")
+    assert [(order.n_events, order.seed, order.seconds, order.sabotage) for order in orders] == [(400, 9, 60.0, None)]
+    assert list(tmp_path.glob("lexstream-prove-*")) == []
+
+
+def test_more_events_take_longer(orders: list[Order]) -> None:
+    assert run_program(["prove", "--events", "1000000", "--json"]) == 0
+    assert 300 < orders[0].seconds < 1200
+
+
+def test_what_is_broken_is_a_failure_and_keeps_the_logs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(run, "prove", broken)
+    assert run_program(["prove"]) == 1
+    (kept,) = tmp_path.glob("lexstream-prove-*")
+    said = capsys.readouterr().out
+    assert "✗ not exactly once: 1 lost" in said
+    assert str(kept) in said.replace("\n", "")
+
+
+def test_a_run_that_could_not_be_done_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def impossible(*_given: object, **_more: object) -> Findings:
+        raise LexstreamError("nothing came out within 60 s")
+
+    monkeypatch.setattr(run, "prove", impossible)
+    assert run_program(["prove"]) == 1
+    (kept,) = tmp_path.glob("lexstream-prove-*")
+    assert capsys.readouterr().err.splitlines() == [
+        f"lexstream: nothing came out within 60 s (the workers' logs: {kept})"
+    ]

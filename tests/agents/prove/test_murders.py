@@ -1,0 +1,180 @@
+"""The murderer with real processes that do nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from agents.prove import workers as module
+from agents.prove.murders import Murderer
+from agents.prove.schedule import Kind, Murder
+from agents.prove.workers import Slot, Workers
+from schemas.errors import LexstreamError
+
+_SLEEPER = "import sys; sys.stdin.buffer.read()"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    def spawn(_program: object, _log: Path) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", _SLEEPER], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(module, "_spawn", spawn)
+    monkeypatch.setattr(module, "_AGAIN_S", 0.0)
+    made = Workers({"brokers": "b"}, tmp_path)
+    made.add()
+    made.add()
+    yield made
+    made.close()
+
+
+@dataclass
+class FakeBroker:
+    pid: int | None
+    killed: int = 0
+    started: Event = field(default_factory=Event)
+
+    @property
+    def running(self) -> bool:
+        return self.pid is not None
+
+    def status(self) -> "FakeBroker":
+        return self
+
+    def kill(self) -> bool:
+        self.killed += 1
+        return True
+
+    def start(self) -> None:
+        self.started.set()
+
+
+def murder(kind: Kind, *, lasts_s: float = 0.0, pick: float = 0.0) -> Murder:
+    return Murder(0.0, kind, lasts_s, pick)
+
+
+def wait_for(slot: Slot, change: int) -> None:
+    """Return when the system has told of a change of the worker's state, such as ``os.WSTOPPED``."""
+    assert slot.process is not None
+    os.waitid(os.P_PID, slot.process.pid, change | os.WNOWAIT)
+
+
+def test_every_other_worker_is_a_static_member(workers: Workers) -> None:
+    assert [slot.settings.get("group_instance_id") for slot in workers.slots] == ["worker-0", None]
+
+
+def test_a_killed_worker_comes_again(workers: Workers) -> None:
+    murderer = Murderer(workers, None, now_s=Clock())
+    victim, pid = workers.slots[1], workers.slots[1].process
+    murderer.begin(murder(Kind.KILL, pick=0.99))
+    assert pid is not None
+    assert pid.returncode == -signal.SIGKILL
+    workers.look_after()
+    assert victim.alive
+    assert workers.n_started == 3
+    assert [(deed.whom, deed.ended_s) for deed in murderer.deeds] == [("worker-1", 0.0)]
+    assert not workers.ends
+
+
+def test_a_frozen_worker_stands_still_is_spared_and_wakes_in_time(workers: Workers) -> None:
+    clock = Clock()
+    murderer = Murderer(workers, None, now_s=clock)
+    murderer.begin(murder(Kind.FREEZE, lasts_s=8.0))
+    frozen, other = workers.slots
+    assert workers.candidates() == [other]
+    assert murderer.busy
+    clock.now = 7.9
+    murderer.look_after()
+    assert murderer.busy
+    wait_for(frozen, os.WSTOPPED)
+    clock.now = 8.0
+    murderer.look_after()
+    assert [murderer.busy, len(workers.candidates())] == [False, 2]
+    wait_for(frozen, os.WCONTINUED)
+    assert murderer.deeds[0].ended_s == 8.0
+
+
+def test_the_last_worker_may_not_leave_and_the_fourth_is_the_last_to_join(workers: Workers) -> None:
+    murderer = Murderer(workers, None, now_s=Clock())
+    for _ in range(3):
+        murderer.begin(murder(Kind.JOIN))
+    assert len(workers.slots) == 4
+    for _ in range(4):
+        murderer.begin(murder(Kind.LEAVE))
+    assert sum(slot.wanted for slot in workers.slots) == 1
+    assert [each.kind for each in murderer.skipped] == [Kind.JOIN, Kind.LEAVE]
+
+
+def test_a_worker_that_joins_takes_the_place_of_one_that_left(workers: Workers) -> None:
+    murderer = Murderer(workers, None, now_s=Clock())
+    murderer.begin(murder(Kind.LEAVE))
+    left = workers.slots[0]
+    assert left.process is not None
+    left.process.wait(10)
+    workers.look_after()
+    assert left not in workers.candidates()
+    murderer.begin(murder(Kind.JOIN))
+    assert left.alive
+    assert len(workers.slots) == 2
+
+
+def test_without_a_broker_of_ours_none_is_murdered(workers: Workers) -> None:
+    murderer = Murderer(workers, None, now_s=Clock())
+    murderer.begin(murder(Kind.KILL_BROKER))
+    assert murderer.deeds == []
+    assert len(murderer.skipped) == 1
+
+
+def test_a_killed_broker_is_started_again_after_its_time(workers: Workers) -> None:
+    clock, broker = Clock(), FakeBroker(pid=1)
+    murderer = Murderer(workers, broker, now_s=clock)
+    murderer.begin(murder(Kind.KILL_BROKER, lasts_s=2.0))
+    assert broker.killed == 1
+    clock.now = 1.9
+    murderer.look_after()
+    assert not broker.started.is_set()
+    clock.now = 2.0
+    murderer.look_after()
+    murderer.close()
+    assert broker.started.is_set()
+    assert murderer.deeds[0].ended_s == 2.0
+
+
+def test_a_frozen_broker_wakes_when_everything_ends(workers: Workers) -> None:
+    victim = workers.slots[0]
+    assert victim.process is not None
+    murderer = Murderer(workers, FakeBroker(victim.process.pid), now_s=Clock())
+    murderer.begin(murder(Kind.FREEZE_BROKER, lasts_s=5.0))
+    assert murderer.doing == "freeze the broker"
+    wait_for(victim, os.WSTOPPED)
+    murderer.close()
+    wait_for(victim, os.WCONTINUED)
+
+
+def test_a_worker_that_would_end_again_ends_the_run_with_its_last_words(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hopeless(_program: object, log: Path) -> "subprocess.Popen[bytes]":
+        log.write_text("one\ntopic x is missing\n")
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(2)"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(module, "_spawn", hopeless)
+    slot = workers.add()
+    assert slot.process is not None
+    slot.process.wait(10)
+    with pytest.raises(LexstreamError, match="worker-2 ended with 2: topic x is missing"):
+        workers.look_after()
+    assert workers.ends == {"exit code 2": 1}

@@ -1,0 +1,71 @@
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from agents.cli.theme import make_console
+from agents.prove.plot import svg
+from agents.prove.report import Verdict, report
+from agents.prove.run import Findings
+from agents.prove.tables import show
+from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
+
+
+def lost_one() -> Findings:
+    judge = checker()
+    answer_all(judge, but=GOOD[-1], swap_at=20)
+    return findings(judge)
+
+
+def never_swapped() -> Findings:
+    judge = checker()
+    answer_all(judge)
+    return findings(judge)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "reason"),
+    [
+        (findings(), Verdict.EXACTLY_ONCE, "400 events and 2 murders"),
+        (lost_one(), Verdict.BROKEN, "1 lost"),
+        (findings(n_uncommitted=3), Verdict.BROKEN, "3 events not consumed"),
+        (findings(n_uncommitted=None), Verdict.BROKEN, "not consumed"),
+        (findings(murdered=False), Verdict.NOTHING_PROVEN, "nobody was murdered"),
+        (never_swapped(), Verdict.NOTHING_PROVEN, "no model was swapped"),
+    ],
+)
+def test_the_verdict_is_good_only_where_somebody_died_and_nothing_is_wrong(
+    found: Findings, verdict: Verdict, reason: str
+) -> None:
+    made = report(found)
+    assert made["verdict"] == verdict
+    assert reason in made["reason"]
+
+
+def test_the_report_says_what_was_done_and_what_came_out() -> None:
+    made = report(findings())
+    assert made["murdersByKind"] == {"kill -9 a worker": 1, "freeze a worker": 1}
+    assert made["cameOut"] == made["published"] == made["events"] == 400
+    assert made["models"] == {"deployed": 2, "answered": 2, "switchedRecords": 16}
+    assert set(made["faults"].values()) == {0}
+
+
+def test_the_picture_marks_every_murder() -> None:
+    root = ET.fromstring(svg(report(findings())))
+    titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles == ["0.5 s: kill -9 a worker (worker-0)", "0.7 s: freeze a worker (worker-1)"]
+
+
+def test_a_run_without_anything_still_has_a_picture() -> None:
+    made = report(findings(murdered=False))
+    made["timeline"] = {"publishedPerS": [], "cameOutPerS": []}
+    ET.fromstring(svg(made))
+
+
+def test_the_tables_show_the_verdict_and_examples_of_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    show(report(lost_one()), make_console())
+    said = capsys.readouterr().out
+    place = GOOD[-1]
+    assert "✗ not exactly once: 1 lost" in said
+    assert f"/{place.partition}/{place.offset}" in said
+    show(report(findings()), make_console())
+    assert "✓ exactly once" in capsys.readouterr().out

@@ -1,0 +1,71 @@
+"""Whole runs on a real Kafka, as small as they can be: one that proves, and those that must find what is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from agents.cli.main import run as run_program
+from agents.prove.schedule import BROKER_KINDS
+from tests.broker import JARS
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home that shares the jars of all tests."""
+    (tmp_path / "home").mkdir()
+    JARS.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "home" / "jars").symlink_to(JARS)
+    return tmp_path / "home"
+
+
+def prove(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    code = run_program(["prove", "--json", *words])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, printed
+
+
+def test_murders_of_workers_and_broker_lose_duplicate_and_reorder_nothing(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path
+) -> None:
+    code, found = prove(capsys, "--home", str(home), "--events", "6000", "--seconds", "30", "--seed", "1")
+    assert (code, found["verdict"]) == (0, "exactly once"), found
+    assert found["published"] == found["cameOut"] == 6000
+    assert found["notCommitted"] == 0
+    assert sum(found["timeline"]["cameOutPerS"]) == 6000
+    assert {"kill -9 a worker", "kill -9 the broker", "cut a worker's connections"} <= found["murdersByKind"].keys()
+    assert found["models"]["answered"] > 2
+
+
+def test_a_worker_that_commits_before_it_produces_is_caught_losing(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    words = ["--events", "4000", "--seconds", "12", "--sabotage", "commit-before-produce"]
+    code, found = prove(capsys, "--home", str(home), *words)
+    assert (code, found["verdict"]) == (1, "not exactly once")
+    assert found["faults"]["lost"] > 0
+    assert found["faults"]["duplicate"] == 0
+
+
+def test_a_worker_with_transactional_ids_of_its_own_is_caught_duplicating(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    words = ["--events", "8000", "--seconds", "14", "--seed", "2", "--workers", "3", "--sabotage", "one-producer"]
+    code, found = prove(capsys, "--home", str(home), *words)
+    assert (code, found["verdict"]) == (1, "not exactly once")
+    assert found["faults"]["duplicate"] > 0
+    assert found["faults"]["lost"] == 0
+
+
+def test_a_broker_of_somebody_else_is_neither_murdered_nor_left_with_topics(
+    capsys: pytest.CaptureFixture[str], kafka: str
+) -> None:
+    code, found = prove(capsys, "--brokers", kafka, "--events", "2000", "--seconds", "10")
+    assert (code, found["verdict"]) == (0, "exactly once"), found
+    assert not BROKER_KINDS & found["murdersByKind"].keys()
+    topics = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+    assert not [name for name in topics if name.startswith("lexstream-prove-")]
