@@ -72,11 +72,11 @@ class Died(Exception):
 def measure(subject: Subject, load: Load, *, setup: Setup, on_progress: OnProgress) -> Measurement:
     """Run ``subject`` once. What it started is gone when this returns."""
     with ExitStack() as stack:
-        stream = stack.enter_context(Stream(setup.brokers, input=setup.input, output=setup.output))
         try:
             subject.prepare(setup)
         except subprocess.CalledProcessError as error:
             return _nothing(subject, load, f"cannot be prepared: {' '.join(error.cmd)} left with {error.returncode}")
+        stream = stack.enter_context(Stream(setup.brokers, input=setup.input, output=setup.output))
         process = _start(subject, setup)
         stack.callback(_end, process)
         usage = stack.enter_context(Usage(process.pid))

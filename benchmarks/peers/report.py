@@ -77,16 +77,16 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     table = Table(
         title="The same documents, model and broker", caption=f"{processor()}, {len(os.sched_getaffinity(0))} cores"
     )
-    for title in ("subject", "version", "guarantee"):
-        table.add_column(title)
+    for title in ("subject", "guarantee"):
+        table.add_column(title, no_wrap=True)
     for title in ("docs/s", "(min-max)", "ours ÷ it", "spans right", "lost / twice", "RSS MB", "CPU s / 1,000"):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(row.name, row.version, row.guarantee, *cells(row, ours))
+        table.add_row(row.name, row.guarantee, *cells(row, ours))
     console.print(table)
     for row in rows:
-        if row.problems:
-            console.print(f"{row.name}: {row.problems}", markup=False)
+        said = f": {row.problems}" if row.problems else ""
+        console.print(f"{row.name} is {row.version}{said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def cells(row: Row, ours: Row | None) -> list[str]:

@@ -38,6 +38,7 @@ from benchmarks.peers.subject import Document, Subject
 _BLOCK = 800
 """Every hundred documents have the same lengths, and a peer's batches take 32 of one shard: this divides by both."""
 _CACHE = user_cache_path("lexstream")
+_TABLE_WIDTH = 120
 _WARM_UP = BATCH_SIZE * PARTITIONS
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     with _home(options.work) as home, _broker(options.brokers, home) as brokers, _bars(console) as bars:
         bench = _Bench(options, brokers=brokers, home=home, bars=bars)
         rows = bench.rows()
-    print_table(rows, console)
+    print_table(rows, console if console.width >= _TABLE_WIDTH else Console(width=_TABLE_WIDTH))
     if options.out:
         options.out.write_text(json.dumps(as_json(rows), indent=2) + "\n", "utf-8")
 

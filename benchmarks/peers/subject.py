@@ -67,7 +67,7 @@ class Subject(Protocol):
         """Return the names of its input and its output topic."""
 
     def prepare(self, setup: Setup) -> None:
-        """Make what it needs before it starts."""
+        """Make what it needs before it starts, and its topics if they have to be set up in a way of its own."""
 
     def command(self, setup: Setup) -> list[str]:
         """Return what starts it."""
