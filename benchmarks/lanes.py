@@ -1,0 +1,133 @@
+"""Latency of the interactive lane while the bulk lane is idle, saturated, and reading a document of megabytes.
+
+    python benchmarks/lanes.py
+
+One worker, one short request every 100 ms. What a request waits for at most is the forward pass that has begun.
+"""
+
+import argparse
+import asyncio
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from agents.bench.broker import open_broker
+from agents.bench.child import Child
+from agents.bench.documents import BenchDocument, mixed, tickets
+from agents.bench.stats import percentile
+from agents.bench.traffic import PARTITIONS, BenchTopics, new_producer
+from agents.kafka import client_options
+from agents.settings import Settings, load_settings
+from benchmarks.scaling import prepared
+from schemas.topics import Topics
+
+EVERY_S = 0.1
+WARM = 200
+CONSOLE = Console(stderr=True)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=150, help="in each of the three situations")
+    parser.add_argument("--bulk", type=int, default=6000, help="documents that saturate the bulk lane")
+    parser.add_argument("--megabytes", type=float, default=3.0, help="of the long document")
+    return parser.parse_args()
+
+
+def event(number: int, text: str) -> dict[str, bytes]:
+    """Return key and value of a document event."""
+    key = str(number)
+    return {"key": key.encode(), "value": orjson.dumps({"id": key, "text": text})}
+
+
+async def latencies(
+    topics: Topics, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, texts: Sequence[str]
+) -> list[float]:
+    """Ask about one text after another, on time whether or not the last was answered; return seconds to each answer."""
+    due = {str(at): time.perf_counter() + at * EVERY_S for at in range(len(texts))}
+
+    async def ask() -> None:
+        for at, text in enumerate(texts):
+            await asyncio.sleep(max(0.0, due[str(at)] - time.perf_counter()))
+            await producer.send_and_wait(topics.requests, partition=at % PARTITIONS, **event(at, text))
+
+    asking = asyncio.create_task(ask())
+    found: list[float] = []
+    while len(found) < len(texts):
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            found += [time.perf_counter() - due[record.key.decode()] for record in records]
+    await asking
+    return found
+
+
+async def fill(topics: Topics, producer: AIOKafkaProducer, documents: Sequence[BenchDocument]) -> None:
+    """Send documents into the bulk lane."""
+    sent = [
+        await producer.send(topics.documents, partition=at % PARTITIONS, **event(at, document.text))
+        for at, document in enumerate(documents)
+    ]
+    await asyncio.gather(*sent)
+
+
+async def situations(settings: Settings, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Return the latencies in each situation."""
+    topics, texts = settings.topics, [document.text for document in tickets(options.requests, seed=1)]
+    long = "The tenant pays 900 pounds each month and keeps a cat. " * int(options.megabytes * 2**20 / 55)
+    reader = AIOKafkaConsumer(**client_options(settings), isolation_level="read_committed")
+    reader.assign([TopicPartition(topics.replies, number) for number in range(PARTITIONS)])
+    large = AIOKafkaProducer(**client_options(settings), max_request_size=20_000_000)
+    async with new_producer(settings) as producer, reader as consumer, large as patient:
+        found = {}
+        await latencies(topics, producer, consumer, texts[:50])
+        CONSOLE.print("bulk lane idle")
+        found["idle"] = await latencies(topics, producer, consumer, texts)
+        CONSOLE.print(f"bulk lane reads a document of {options.megabytes:g} MB")
+        await patient.send_and_wait(topics.documents, partition=0, **event(0, long))
+        found[f"a document of {options.megabytes:g} MB"] = await latencies(topics, producer, consumer, texts)
+        CONSOLE.print("bulk lane saturated")
+        await fill(topics, producer, mixed(options.bulk, seed=1))
+        found["saturated"] = await latencies(topics, producer, consumer, texts)
+    return found
+
+
+def show(found: dict[str, list[float]]) -> None:
+    """Print a table."""
+    table = Table(title="A short request of the interactive lane, ms")
+    for column in ("bulk lane", "p50", "p99", "most"):
+        table.add_column(column, justify="left" if column == "bulk lane" else "right")
+    for name, seconds in found.items():
+        figures = [percentile(seconds, 0.5), percentile(seconds, 0.99), max(seconds)]
+        table.add_row(name, *[f"{1000 * figure:.0f}" for figure in figures])
+    Console().print(table)
+
+
+async def measure(options: argparse.Namespace) -> None:
+    """Prepare a model and a broker, and measure."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        given = await stack.enter_async_context(open_broker(load_settings(), folder / "kafka"))
+        name = f"lexstream-lanes-{secrets.token_hex(4)}"
+        told = {
+            "brokers": given.brokers, "namespace": name, "group": name, "default_tasks": ["bench/production"],
+        }  # fmt: skip
+        settings = Settings.model_validate(told)
+        topics = BenchTopics([settings])
+        stack.push_async_callback(topics.delete)
+        await topics.create()
+        child = await Child.start(replace(await prepared(folder), settings=told), log=folder / "worker.log")
+        stack.push_async_callback(child.stop)
+        show(await situations(settings, options))
+
+
+if __name__ == "__main__":
+    asyncio.run(measure(parse()))
