@@ -4,13 +4,17 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psutil
 
 from agents.prove.schedule import Kind, Murder
 from agents.prove.workers import LEAST, MOST, Slot, Workers
 from schemas.errors import Unavailable
+
+BROKER: Final = "broker"
+_SHOWN_S: Final = 2.0
+"""How long a murder is told of that was over at once."""
 
 
 class Broker(Protocol):
@@ -41,6 +45,9 @@ class Deed:
     began_s: float
     ended_s: float | None = None
 
+    def __str__(self) -> str:
+        return str(self.murder.kind) if self.whom == BROKER else f"{self.murder.kind} ({self.whom})"
+
 
 class Murderer:
     """Belongs to the thread that looks after the workers.
@@ -68,8 +75,10 @@ class Murderer:
 
     @property
     def doing(self) -> str:
-        """What is being done now."""
-        return ", ".join(f"{deed.murder.kind}" for deed in self.deeds if deed.ended_s is None)
+        """What is being done now, or was just."""
+        since = self._now_s() - _SHOWN_S
+        recent = [deed for deed in self.deeds if deed.ended_s is None or deed.ended_s > since]
+        return ", ".join(map(str, recent))
 
     def begin(self, murder: Murder) -> None:
         """Carry a murder out."""
@@ -129,11 +138,11 @@ class Murderer:
             self.skipped.append(murder)
         elif murder.kind is Kind.KILL_BROKER:
             broker.kill()
-            self._note(murder, "broker", self._restart)
+            self._note(murder, BROKER, self._restart)
         else:
             process = psutil.Process(pid)
             process.suspend()
-            self._note(murder, "broker", process.resume)
+            self._note(murder, BROKER, process.resume)
 
     def _note(self, murder: Murder, whom: str, end: Callable[[], None] | None) -> None:
         deed = Deed(murder, whom, self._now_s())

@@ -35,4 +35,4 @@ def _say(console: Console, moment: Moment) -> None:
 
 def sentence(deed: Deed) -> str:
     """Return what was done, and when."""
-    return f"{deed.began_s:7.1f} s  {deed.murder.kind}: {deed.whom}"
+    return f"{deed.began_s:7.1f} s  {deed}"

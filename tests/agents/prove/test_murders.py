@@ -77,7 +77,8 @@ def test_every_other_worker_is_a_static_member(workers: Workers) -> None:
 
 
 def test_a_killed_worker_comes_again(workers: Workers) -> None:
-    murderer = Murderer(workers, None, now_s=Clock())
+    clock = Clock()
+    murderer = Murderer(workers, None, now_s=clock)
     victim, pid = workers.slots[1], workers.slots[1].process
     murderer.begin(murder(Kind.KILL, pick=0.99))
     assert pid is not None
@@ -87,6 +88,9 @@ def test_a_killed_worker_comes_again(workers: Workers) -> None:
     assert workers.n_started == 3
     assert [(deed.whom, deed.ended_s) for deed in murderer.deeds] == [("worker-1", 0.0)]
     assert not workers.ends
+    assert murderer.doing == "kill -9 a worker (worker-1)"
+    clock.now = 2.1
+    assert murderer.doing == ""
 
 
 def test_a_frozen_worker_stands_still_is_spared_and_wakes_in_time(workers: Workers) -> None:
