@@ -9,20 +9,24 @@ from agents.broker import LocalBroker
 from agents.broker.address import free_port
 from agents.kafka import wait_for_broker
 from agents.prove.clients import delete_topics, require_client
+from agents.prove.events import DEPLOYMENT, PROJECT
 from agents.settings import Settings
 
-_REACHES_KAFKA = {
-    "brokers",
-    "security_protocol",
-    "sasl_mechanism",
-    "sasl_username",
-    "sasl_password",
-    "ssl_cafile",
-    "ssl_certfile",
-    "ssl_keyfile",
-    "ssl_password",
-    "broker_wait_s",
-}
+
+def alone(settings: Settings, name: str, **changed: object) -> Settings:
+    """Return the same settings for a run by itself: topics and a group of its own, and outputs that can be checked."""
+    ours = {
+        "namespace": name,
+        "group": name,
+        "group_instance_id": None,
+        "lanes": [],
+        "default_tasks": [f"{PROJECT}/{DEPLOYMENT}"],
+        "include_text": True,
+        "output_format": "json",
+        "schema_registry_url": None,
+        "metrics_port": 0,
+    }
+    return Settings.model_validate(settings.model_dump() | ours | changed)
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def own_broker(settings: Settings, name: str, folder: Path) -> Iterator[tuple[Se
     """Start a broker whose data lives in ``folder``; it is killed in the end.
 
     Args:
-        settings: Say where jars are kept.
+        settings: Say where jars are kept, and all else of the workers.
         name: The run's namespace and group.
         folder: For the broker's data.
     """
@@ -38,7 +42,7 @@ def own_broker(settings: Settings, name: str, folder: Path) -> Iterator[tuple[Se
     broker = LocalBroker(folder, address, cache=settings.home.absolute() / "jars")
     try:
         broker.start()
-        yield Settings(brokers=address, namespace=name, group=name), broker
+        yield alone(settings, name, brokers=address, security_protocol="PLAINTEXT"), broker
     finally:
         broker.kill()
         broker.stop()
@@ -47,7 +51,7 @@ def own_broker(settings: Settings, name: str, folder: Path) -> Iterator[tuple[Se
 @contextmanager
 def at_brokers(settings: Settings, name: str) -> Iterator[tuple[Settings, None]]:
     """Give settings for a run on a Kafka that is not ours; its topics are deleted in the end."""
-    reached = Settings(**settings.model_dump(include=_REACHES_KAFKA), namespace=name, group=name)
+    reached = alone(settings, name)
     require_client()
     asyncio.run(wait_for_broker(reached))
     try:

@@ -1,6 +1,7 @@
 """Reads all outputs from their beginning with confluent-kafka, ``read_committed``, and hands them to the checker."""
 
 import threading
+import time
 from typing import Any, Final
 
 from agents.prove.checker import Checker, Seen
@@ -8,10 +9,12 @@ from agents.prove.clients import consumer_options
 from agents.prove.events import PARTITIONS
 from agents.prove.timeline import Timeline
 from agents.settings import Settings
+from schemas.errors import LexstreamError
 
 _POLL_S: Final = 0.2
 _POLL_MESSAGES: Final = 1000
 _ASK_S: Final = 10.0
+_CLOSE_S: Final = 5.0
 
 
 class Reader:
@@ -36,6 +39,7 @@ class Reader:
         self._control = topics.control_events
         self._ends: dict[tuple[str, int], int] = {}
         self._stop = threading.Event()
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.first = threading.Event()
         self.error: BaseException | None = None
@@ -46,9 +50,22 @@ class Reader:
         self._thread.start()
 
     def finish(self, patience_s: float) -> None:
-        """Read to the very end, once nobody writes any more, and stop."""
+        """Read to the very end, once nobody writes any more, and stop.
+
+        Raises:
+            LexstreamError: The end is too far away.
+        """
         self._stop.set()
         self._thread.join(patience_s)
+        if self._thread.is_alive():
+            raise LexstreamError(f"the reader did not reach the end within {patience_s:.0f} s")
+
+    def close(self) -> None:
+        """Stop wherever it is."""
+        self._given_up.set()
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
         try:
@@ -69,7 +86,8 @@ class Reader:
         try:
             while not self._stop.is_set():
                 self._poll(consumer)
-            self._read_to(consumer, self._all_ends(places))
+            if not self._given_up.is_set():
+                self._read_to(consumer, self._all_ends(places))
         finally:
             consumer.close()
 
@@ -106,12 +124,9 @@ class Reader:
 
     def _read_to(self, consumer: Any, ends: dict[tuple[str, int], int]) -> None:
         """Read on until every partition's end is reached, or was not for as long as no transaction may be open."""
-        patience = threading.Event()
-        timer = threading.Timer(self._settings.transaction_timeout_s + _ASK_S, patience.set)
-        timer.start()
-        while self._behind(ends) and not patience.is_set():
+        until = time.monotonic() + self._settings.transaction_timeout_s + _ASK_S
+        while self._behind(ends) and time.monotonic() < until and not self._given_up.is_set():
             self._poll(consumer)
-        timer.cancel()
         self.n_held_back = self._behind(ends)
 
     def _behind(self, ends: dict[tuple[str, int], int]) -> int:

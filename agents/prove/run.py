@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from agents.prove.checker import Checker
 from agents.prove.clients import require_client
-from agents.prove.events import DEPLOYMENT, PARTITIONS, PROJECT, LaneName
+from agents.prove.events import PARTITIONS, LaneName
 from agents.prove.group import Group
 from agents.prove.murders import Broker, Deed, Murderer
 from agents.prove.publisher import Publisher
@@ -136,6 +136,7 @@ class _Run:
         inputs = {topics.documents: LaneName.BULK, topics.requests: LaneName.INTERACTIVE}
         self._checker = Checker(order.seed, order.n_events, inputs)
         self._reader = Reader(settings, self._checker, self._timeline)
+        stack.callback(self._reader.close)
         self._publisher = Publisher(
             settings, seed=order.seed, n_events=order.n_events, seconds=order.seconds, timeline=self._timeline
         )
@@ -197,12 +198,20 @@ class _Run:
 
     def _over(self) -> bool:
         """Whether all is done, or nothing more will come."""
-        if self._pending or self._murderer.busy or not self._publisher.done:
+        if self._pending or self._murderer.busy:
+            return False
+        if not self._publisher.done:
+            self._check_that_kafka_takes_events()
             return False
         last = max((deed.ended_s or 0.0 for deed in self._murderer.deeds), default=0.0)
         if self._timeline.now_s < last + _ZOMBIES_S:
             return False
         return self._checker.complete or self._nothing_comes()
+
+    def _check_that_kafka_takes_events(self) -> None:
+        if self._timeline.silence_s > _STALL_S:
+            n_published, n_events = self._timeline.n_published, self._order.n_events
+            raise LexstreamError(f"nothing happens any more: Kafka took {n_published} of {n_events} events")
 
     def _nothing_comes(self) -> bool:
         silence = self._timeline.silence_s
@@ -250,11 +259,10 @@ class _Run:
 
 
 def _worker_settings(settings: Settings) -> dict[str, Any]:
-    """Return what workers are told: where Kafka is, how to log in there, and defaults for all else."""
+    """Return what workers are told: everything, so that nothing comes from the environment."""
     secrets = {
         name: value.get_secret_value()
         for name in ("sasl_password", "ssl_password")
         if (value := getattr(settings, name)) is not None
     }
-    given = settings.model_dump(include=settings.model_fields_set | {"brokers"}, mode="json", exclude_none=True)
-    return given | secrets | {"default_tasks": [f"{PROJECT}/{DEPLOYMENT}"], "metrics_port": 0}
+    return settings.model_dump(mode="json") | secrets

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -141,3 +143,10 @@ def test_a_fault_shows_only_its_first_examples() -> None:
     judge = checker()
     judge.close()
     assert len(judge.examples["lost"]) == 5
+
+
+def test_who_judges_shares_no_code_with_who_is_judged() -> None:
+    program = "import agents.prove.checker, agents.prove.reader, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    worker = ("agents.hotloop", "agents.enrich", "schemas.enriched", "schemas.dead_letters", "models")
+    assert [name for name in done.stdout.split() if name.startswith(worker)] == []

@@ -9,6 +9,7 @@ import pytest
 from agents.cli.main import run as run_program
 from agents.prove import broker, run
 from agents.prove.run import Findings, Order
+from agents.settings import Settings
 from schemas.errors import LexstreamError
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
 
@@ -89,3 +90,11 @@ def test_a_run_that_could_not_be_done_is_one_line(
     assert capsys.readouterr().err.splitlines() == [
         f"lexstream: nothing came out within 60 s (the workers' logs: {kept})"
     ]
+
+
+def test_workers_get_the_settings_that_were_given_and_nothing_that_could_not_be_checked() -> None:
+    given = Settings(session_timeout_s=9.0, lanes=["a:b"], group_instance_id="me", output_format="avro")
+    ours = broker.alone(given, "proof", brokers="here:1")
+    assert (ours.session_timeout_s, ours.brokers) == (9.0, "here:1")
+    assert (ours.namespace, ours.group, ours.group_instance_id) == ("proof", "proof", None)
+    assert (ours.topics.documents, len(ours.all_lanes), ours.output_format) == ("proof.documents", 2, "json")
