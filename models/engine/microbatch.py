@@ -15,6 +15,16 @@ def padded(length: int) -> int:
     return -(-length // _MULTIPLE) * _MULTIPLE
 
 
+def budget(lengths: Sequence[int], *, streams: int, max_padded_tokens: int) -> int:
+    """Return the padded tokens of a micro-batch so that all streams have something to do in a small window too.
+
+    A window that fits one micro-batch would else wait for one stream while the others have nothing to do.
+    """
+    widths = [padded(length) for length in lengths]
+    share = -(-sum(widths) // streams)
+    return min(max_padded_tokens, share + max(widths, default=0) // 2)
+
+
 def pack(lengths: Sequence[int], *, max_padded_tokens: int) -> list[list[int]]:
     """Return micro-batches as lists of indices into ``lengths``, the longest first.
 

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from models.engine.backend import Floats
 from models.engine.loading import LoadedModel
-from models.engine.microbatch import pack, stack
+from models.engine.microbatch import budget, pack, stack
 from models.engine.readers import Document, Prediction, Reader, reader_of
 from models.segments import Segment, cut
 from models.tokenization import Tokenizer
@@ -91,7 +91,9 @@ class Reading:
             ]
             for model, pieces in self._passages():
                 lengths = [piece.segment.end - piece.segment.start for piece in pieces]
-                for batch in pack(lengths, max_padded_tokens=model.backend.plan.max_padded_tokens):
+                plan = model.backend.plan
+                most = budget(lengths, streams=plan.streams, max_padded_tokens=plan.max_padded_tokens)
+                for batch in pack(lengths, max_padded_tokens=most):
                     self.batches.append(MicroBatch(model, tuple(pieces[at] for at in batch)))
 
     def run(self, batch: MicroBatch) -> None:

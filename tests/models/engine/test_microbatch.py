@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engine.microbatch import pack, padded, stack
+from models.engine.microbatch import budget, pack, padded, stack
 
 
 @given(st.lists(st.integers(1, 256), max_size=80), st.integers(64, 2048))
@@ -29,3 +29,18 @@ def test_rows_have_special_tokens_padding_and_a_mask() -> None:
 def test_padding_stops_at_the_last_position_of_the_encoder() -> None:
     ids, _ = stack([np.zeros(9, dtype=np.int32)], cls_id=1, sep_id=2, pad_id=0, max_tokens=12)
     assert ids.shape == (1, 12)
+
+
+@given(count=st.integers(1, 40), length=st.integers(1, 60), streams=st.integers(1, 8))
+def test_a_small_window_is_shared_out_among_the_streams(count: int, length: int, streams: int) -> None:
+    lengths = [length] * count
+    most = budget(lengths, streams=streams, max_padded_tokens=10_000)
+    batches = pack(lengths, max_padded_tokens=most)
+    assert len(batches) >= min(count, streams) / 2
+    largest = max(map(len, batches))
+    assert largest <= -(-count // streams) + 1, "nobody has much more than its share"
+
+
+def test_a_large_window_has_micro_batches_of_the_plans_size() -> None:
+    assert budget([100] * 500, streams=2, max_padded_tokens=512) == 512
+    assert budget([], streams=2, max_padded_tokens=512) == 0
