@@ -97,17 +97,17 @@ def _proven(
         sabotage=Sabotage(sabotage) if sabotage else None,
     )
     folder = Path(tempfile.mkdtemp(prefix="lexstream-prove-"))
-    found: dict[str, Any] = {}
+    kept = None
     try:
         with terminated_like_interrupted():
             found = report(_findings(cli, order, folder))
+        kept = None if found["verdict"] == "exactly once" else str(folder)
     except LexstreamError as error:
-        raise LexstreamError(f"{error} (the workers' logs: {folder})") from error
+        kept = str(folder)
+        raise LexstreamError(f"{error} (the workers' logs: {kept})") from error
     finally:
-        shutil.rmtree(folder / "kafka", ignore_errors=True)
-        if proven := found.get("verdict") == "exactly once":
-            shutil.rmtree(folder, ignore_errors=True)
-    return found | {"logs": None if proven else str(folder)}
+        shutil.rmtree(folder / "kafka" if kept else folder, ignore_errors=True)
+    return found | {"logs": kept}
 
 
 def _findings(cli: Cli, order: "Order", folder: Path) -> "Findings":

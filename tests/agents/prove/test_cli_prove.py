@@ -78,6 +78,15 @@ def test_what_is_broken_is_a_failure_and_keeps_the_logs(
     assert str(kept) in said.replace("\n", "")
 
 
+def test_a_run_that_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_given: object, **_more: object) -> Findings:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "prove", interrupted)
+    assert run_program(["prove"]) == 130
+    assert list(tmp_path.glob("lexstream-prove-*")) == []
+
+
 def test_a_run_that_could_not_be_done_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,6 +14,11 @@ from tests.broker import JARS
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
+@pytest.fixture(autouse=True)
+def _logs_that_are_kept_go_with_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home that shares the jars of all tests."""
