@@ -22,6 +22,7 @@ MOST: Final = 4
 LEAST: Final = 1
 _AGAIN_S: Final = 0.3
 _LEAVE_S: Final = 25.0
+_TAIL_BYTES: Final = 64 * 1024
 _HOPELESS: Final = frozenset({BAD_SETTINGS, TOO_MANY_DEAD_LETTERS})
 
 
@@ -57,6 +58,11 @@ class Slot:
     def alive(self) -> bool:
         """Whether its process runs, or would if it were not frozen."""
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return not self.wanted
 
     @property
     def active(self) -> bool:
@@ -168,8 +174,8 @@ class Workers:
             stdin.flush()
 
     def _ended(self, slot: Slot, code: int) -> None:
-        if code:
-            self.ends[f"exit code {code}"] += 1
+        if code and not (slot.leaving and code == -signal.SIGTERM):  # told before it could listen
+            self.ends[f"exit code {code}, {_why(slot.log)}"] += 1
         if code in _HOPELESS:
             raise LexstreamError(f"{slot.name} ended with {code}: {_last_line(slot.log)}")
         self._gone(slot)
@@ -193,6 +199,21 @@ def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
+def _why(log: Path) -> str:
+    """Return the class of the error that a worker left with, by its log."""
+    for line in reversed(_lines(log)):
+        with suppress(orjson.JSONDecodeError):
+            said = orjson.loads(line)
+            if said.get("action") == "leave":
+                return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
+    return "without a word"
+
+
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return (_lines(log) or ["it said nothing"])[-1]
+
+
+def _lines(log: Path) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        return [line for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]

@@ -29,7 +29,8 @@ class Clock:
 
 @pytest.fixture
 def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    def spawn(_program: object, _log: Path) -> "subprocess.Popen[bytes]":
+    def spawn(_program: object, log: Path) -> "subprocess.Popen[bytes]":
+        log.touch()
         return subprocess.Popen([sys.executable, "-c", _SLEEPER], stdin=subprocess.PIPE)
 
     monkeypatch.setattr(module, "_spawn", spawn)
@@ -181,4 +182,20 @@ def test_a_worker_that_would_end_again_ends_the_run_with_its_last_words(
     slot.process.wait(10)
     with pytest.raises(LexstreamError, match="worker-2 ended with 2: topic x is missing"):
         workers.look_after()
-    assert workers.ends == {"exit code 2": 1}
+    assert workers.ends == {"exit code 2, without a word": 1}
+
+
+def test_why_a_worker_left_by_itself_is_read_off_its_log(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fenced(_program: object, log: Path) -> "subprocess.Popen[bytes]":
+        log.write_text(
+            '{"action": "leave", "message": "leaving: Fenced: another took over\\nframes"}\n{"message": "x"}'
+        )
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(module, "_spawn", fenced)
+    slot = workers.add()
+    assert slot.process is not None
+    slot.process.wait(10)
+    workers.look_after()
+    assert workers.ends == {"exit code 3, Fenced": 1}
+    assert workers.n_started == 4
