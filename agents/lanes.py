@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pydantic import ValidationError
+
+from schemas.codecs.validation import shown_problems
 from schemas.documents import Task
 from schemas.topics import Topics
 
@@ -55,7 +58,10 @@ def parse_task(text: str) -> Task:
     project, slash, deployment = text.partition("/")
     if not slash:
         raise ValueError(f"task {text!r}: expected PROJECT/DEPLOYMENT")
-    return Task(project=project, deployment=deployment)
+    try:
+        return Task(project=project, deployment=deployment)
+    except ValidationError as error:
+        raise ValueError(f"task {text!r}: {'; '.join(shown_problems(error))}") from None
 
 
 def lane_tasks(default_tasks: Iterable[str], topic: str) -> tuple[Task, ...]:

@@ -111,7 +111,7 @@ class Rule(Strict):
     @model_validator(mode="after")
     def _some_confidence_fits(self) -> "Rule":
         if self.confidence_below is not None and self.confidence_below <= self.confidence_at_least:
-            raise ValueError("confidenceBelow must be greater than confidenceAtLeast, or nothing would ever match")
+            raise ValueError("expected confidenceBelow to be greater than confidenceAtLeast: nothing would ever match")
         return self
 
 

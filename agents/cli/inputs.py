@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from agents.client import Outgoing
+from schemas.codecs.validation import sentences
 from schemas.documents import DocumentEvent, Task
 from schemas.errors import InvalidInput
 from schemas.label_texts import decode_text
@@ -126,7 +127,7 @@ def _problems(document: dict[str, Any] | str, defaults: Defaults) -> list[str]:
     try:
         DocumentEvent.model_validate(_complete(document, defaults))
     except ValidationError as error:
-        return [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        return sentences(error)
     return []
 
 
@@ -161,8 +162,6 @@ def read_tasks(texts: Sequence[str]) -> tuple[Task, ...]:
     for text in texts:
         try:
             tasks.append(parse_task(text))
-        except ValidationError as error:
-            problems.append(f"task {text!r}: {error.errors()[0]['msg']}")
         except ValueError as error:
             problems.append(str(error))
     if problems:

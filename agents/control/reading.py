@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from schemas.codecs.validation import shown_problem
 from schemas.commands import COMMAND, Command
 from schemas.control_events import ControlEvent, EventType
 
-_SHOWN = 80
 _LONGEST_NAME = 200
 
 
@@ -53,22 +53,15 @@ def _text(content: object, name: str) -> str | None:
     return value[:_LONGEST_NAME] if isinstance(value, str) and value else None
 
 
-def _problem(problem: Mapping[str, Any]) -> str:
+def _problem(problem: ErrorDetails) -> str:
     # The first part of a place is the command's own name, which is the union's tag and no field.
-    place = ".".join(str(part) for part in (problem["loc"][1:] or problem["loc"]))
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    place = problem["loc"][1:] or problem["loc"]
     match problem["type"]:
-        case "missing":
-            return f"{place}: got nothing, expected a value"
-        case "extra_forbidden":
-            return f"{place}: got a parameter that this command does not have, expected none of that name"
         case "union_tag_not_found":
             return f"command: got nothing, expected one of: {_names()}"
         case "union_tag_invalid":
             return f"command: got {problem['ctx']['tag']!r}, expected one of: {_names()}"
-    shown = repr(problem["input"])
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    return f"{place + ': ' if place else ''}got {shown}; {message[:1].lower()}{message[1:]}"
+    return shown_problem(problem, place)
 
 
 def _names() -> str:

@@ -144,8 +144,8 @@ def test_doubled_documents_and_categories_are_named() -> None:
         ([], "categories: expected at least one entity type or class, got none"),
         ([f"c{i}" for i in range(201)], "categories: expected at most 200, got 201"),
         (["x" * 51], "expected at most 50 characters, got text of 51 characters"),
-        ([""], "category '': expected at least 1 characters, got empty text"),
-        (["a/b"], "category 'a/b': a category must not contain '/'"),
+        ([""], "category '': expected at least 1 character, got empty text"),
+        (["a/b"], "category 'a/b': expected a category with none of : $ & % * ( ) + ~ # / ? in it, got one with /"),
     ],
 )
 def test_bad_categories_are_named(categories: list[str], problem: str) -> None:

@@ -26,8 +26,14 @@ def test_a_command_is_read() -> None:
         (b"{}", "command: got nothing, expected one of: cancelJob, createProject"),
         (b'{"command": "fly"}', "command: got 'fly', expected one of: cancelJob"),
         (b'{"command": "train", "parameters": {"modelLabel": "v"}}', "project: got nothing, expected a value"),
-        (b'{"command": "deleteProject", "project": "p", "parameters": {"x": 1}}', "parameters.x: got a parameter that"),
-        (b'{"command": "deploy", "project": "p", "parameters": {"modelLabel": "a b"}}', "parameters.modelLabel: got"),
+        (
+            b'{"command": "deleteProject", "project": "p", "parameters": {"x": 1}}',
+            "parameters.x: got 1, expected no field of that name",
+        ),
+        (
+            b'{"command": "deploy", "project": "p", "parameters": {"modelLabel": "a b"}}',
+            "parameters.modelLabel: got 'a b', expected letters, digits",
+        ),
     ],
 )
 def test_what_is_no_command_is_told_with_its_place(value: bytes | None, problem: str) -> None:

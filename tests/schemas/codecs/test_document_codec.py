@@ -106,7 +106,7 @@ def test_unknown_schema_id_says_which_ones_are_known() -> None:
     [
         (b"{}", "id: expected a value, got nothing; text: expected a value, got nothing"),
         (json_event(id=7), "id: expected text, got a number"),
-        (json_event(id=""), "id: expected at least 1 characters, got empty text"),
+        (json_event(id=""), "id: expected at least 1 character, got empty text"),
         (json_event(id="x" * 2000), "id: expected at most 1024 characters, got text of 2000 characters"),
         (json_event(text=None), "text: expected text, got null"),
         (json_event(text=""), "text: expected some text, got nothing but white space"),
@@ -114,7 +114,7 @@ def test_unknown_schema_id_says_which_ones_are_known() -> None:
         (json_event(language=["en"]), "language: expected text, got a list of 1"),
         (json_event(tasks={}), "tasks: expected a list, got an object"),
         (json_event(tasks=["a/b"]), "tasks[0]: expected an object, got text of 3 characters"),
-        (json_event(tasks=[{"project": ""}]), "tasks[0].project: expected at least 1 characters, got empty text"),
+        (json_event(tasks=[{"project": ""}]), "tasks[0].project: expected at least 1 character, got empty text"),
         (json_event(tasks=[{}] * 101), "tasks: expected at most 100 items, got a list of 101"),
         (json_event(metadata=[1]), "metadata: expected an object, got a list of 1"),
         (b'{"id":"1","text":"a \\ud83d"}', "text: expected text, got a lone surrogate at character 2"),
