@@ -12,8 +12,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.lanes import Lane, default_lanes, lane_tasks, parse_lane
+from schemas.codecs.validation import shown_problems
 from schemas.documents import Task
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidSettings
 from schemas.names import StringIndexType
 from schemas.topics import Topics
 
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
 
     brokers: Annotated[str, Field(min_length=1)] = "localhost:9092"
     """Kafka's bootstrap addresses, parted by commas; the local broker listens at the first."""
-    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)] = "lexstream"
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)] = "lexstream"
     """What all topic names begin with."""
     group: Annotated[str, Field(min_length=1, max_length=200)] = "lexstream"
     """The workers' consumer group; also the prefix of transactional ids and of the control plane's groups."""
@@ -160,6 +161,9 @@ class Settings(BaseSettings):
         return init_settings, env_settings
 
 
+_SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+
 def _unknown(names: Mapping[str, object], where: str) -> list[str]:
     return [f"{where}: {name} is no setting" for name in names if name.lower() not in Settings.model_fields]
 
@@ -174,7 +178,7 @@ def _file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput([f"{path}: {error}"]) from error
+        raise InvalidSettings([f"{path}: {error}"]) from error
 
 
 def load_settings(options: Mapping[str, Any] | None = None, *, file: Path = FILE) -> Settings:
@@ -185,22 +189,18 @@ def load_settings(options: Mapping[str, Any] | None = None, *, file: Path = FILE
         file: A TOML file; it need not be there.
 
     Raises:
-        InvalidInput: With every setting that is unknown or wrong, and where it stands.
+        InvalidSettings: With every setting that is unknown or wrong, and where it stands.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
     from_file = _file(file)
     problems = _unknown(_environment(), "environment") + _unknown(from_file, str(file))
     if problems:
-        raise InvalidInput(problems)
+        raise InvalidSettings(problems)
     try:
         return Settings(**(from_file | given))
     except ValidationError as error:
-        raise InvalidInput([_sentence(e["loc"], e["msg"]) for e in error.errors()]) from error
-
-
-def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(map(str, place))
-    return f"{name}: {message}" if name else message.removeprefix("Value error, ")
+        # NOTE: the cause shows the values, secret ones too, so it does not go along into a log.
+        raise InvalidSettings(shown_problems(error, secret=_SECRETS)) from None
 
 
 def origins(options: Mapping[str, Any] | None = None, *, file: Path = FILE) -> dict[str, Origin]:

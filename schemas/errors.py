@@ -17,7 +17,8 @@ A caller asks the error's ``disposition``, never its message:
     │   ├── ModelError          model    the model broke on this document
     │   └── EncodeError         encode   the result cannot be written
     ├── InvalidInput            REJECT   a command or a file, with every problem and its place
-    │   └── InvalidLabels
+    │   ├── InvalidLabels
+    │   └── InvalidSettings
     ├── ArtefactError           REJECT   a model that must not be served
     │   ├── ArtefactNotFound
     │   ├── ArtefactCorrupt
@@ -103,6 +104,10 @@ class InvalidInput(LexstreamError):
 
 class InvalidLabels(InvalidInput):
     """The labels are not valid."""
+
+
+class InvalidSettings(InvalidInput):
+    """The settings are not valid."""
 
 
 class ArtefactError(LexstreamError):

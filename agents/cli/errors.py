@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+BAD_USAGE = 2
+"""Wrong settings, as a process of ours ends with them, and wrong options, as click has it."""
 
 
 def describe(error: BaseException) -> list[str] | None:
@@ -51,9 +53,10 @@ def _problems(problems: list[str]) -> list[str]:
 
 
 def _fields(error: BaseException) -> list[str]:
-    """Name what is wrong with the fields of a command, as pydantic tells it."""
-    found = error.errors()  # type: ignore[attr-defined]
-    return [f"{'.'.join(map(str, each['loc']))}: {each['msg']}, got {each['input']!r}" for each in found]
+    """Name what is wrong with the fields of a command."""
+    from schemas.codecs.validation import shown_problems
+
+    return shown_problems(error)  # type: ignore[arg-type]  # its class would cost the import of pydantic
 
 
 def _file_problem(error: OSError) -> str:
@@ -73,7 +76,7 @@ def exit_codes() -> Iterator[None]:
     """Turn what a command raises into one line and an exit code.
 
     Raises:
-        SystemExit: With 1 after an error that can be explained, 130 after Ctrl-C.
+        SystemExit: With 1 after an error that can be explained, 2 after wrong settings or options, 130 after Ctrl-C.
     """
     try:
         yield
@@ -90,7 +93,14 @@ def exit_codes() -> Iterator[None]:
             raise
         if type(error).__name__ != "NoArgsIsHelpError":
             show_error(describe(error) or _unexpected(error))
-        raise SystemExit(getattr(error, "exit_code", 1)) from None
+        raise SystemExit(_exit_code(error)) from None
+
+
+def _exit_code(error: BaseException) -> int:
+    from schemas.errors import InvalidSettings
+
+    # Click's errors, and those of Typer in its place, know their own.
+    return BAD_USAGE if isinstance(error, InvalidSettings) else getattr(error, "exit_code", 1)
 
 
 def _unexpected(error: BaseException) -> list[str]:

@@ -50,9 +50,9 @@ def test_each_command_explains_itself(path: tuple[str, ...], capsys: pytest.Capt
 def test_the_commands_of_the_contract_are_there_and_later_ones_are_not() -> None:
     nouns = {path[0] for path in COMMANDS if path}
     assert nouns == {
-        "analyze", "bench", "broker", "dead-letters", "demo", "deploy", "deployments", "evaluate", "events", "jobs", "labels",
-        "models", "project", "publish", "report", "rollback", "routes", "settings", "swap", "topics", "train",
-        "trainer", "up", "watch", "worker",
+        "analyze", "bench", "broker", "dead-letters", "demo", "deploy", "deployments", "evaluate", "events", "jobs",
+        "labels", "models", "project", "prove", "publish", "report", "rollback", "routes", "settings", "swap", "topics",
+        "train", "trainer", "up", "watch", "worker",
     }  # fmt: skip
 
 
@@ -103,6 +103,23 @@ def test_a_missing_broker_is_named_with_what_to_do(capsys: pytest.CaptureFixture
     said = capsys.readouterr().err
     assert NOBODY in said
     assert "lexstream broker start" in said
+
+
+def test_wrong_settings_end_with_2_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["settings", "--threads", "-1"]) == 2
+    (tmp_path / "lexstream.toml").write_text("threads = [")
+    assert run(["settings"]) == 2
+    (tmp_path / "lexstream.toml").write_text("")
+    capsys.readouterr()
+    monkeypatch.setenv("LEXSTREAM_THREADS", "many")
+    assert run(["settings"]) == 2
+    assert capsys.readouterr().err == "lexstream: threads: got 'many', expected an integer\n"
+    monkeypatch.setenv("LEXSTREAM_THREDS", "2")
+    for command in ("settings", "worker", "trainer"):
+        assert run([command]) == 2
+        assert capsys.readouterr().err == "lexstream: environment: threds is no setting\n"
 
 
 def test_several_problems_are_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,13 @@ def test_every_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"window_tokens": "many"}, "window_tokens"),
+        ({"window_tokens": "many"}, "^window_tokens: got 'many', expected an integer$"),
+        ({"namespace": "a b"}, "^namespace: got 'a b', expected letters, digits, _ . - and nothing else$"),
+        ({"window_tokens": 5}, "^window_tokens: got 5, expected at least 256$"),
+        ({"log_level": "loud"}, "^log_level: got 'loud', expected one of 'DEBUG', 'INFO', 'WARNING' or 'ERROR'$"),
+        ({"include_text": "perhaps"}, "^include_text: got 'perhaps', expected true or false$"),
+        ({"sasl_password": 5}, "^sasl_password: got a value that is not shown, expected text$"),
+        ({"default_tasks": ["/live"]}, "^task '/live': project: got '', expected at least 1 character$"),
         ({"lanes": "a:a"}, "two different topics"),
         ({"default_tasks": ["loans"]}, "expected PROJECT/DEPLOYMENT"),
         ({"security_protocol": "SASL_SSL"}, "needs sasl_username and sasl_password"),

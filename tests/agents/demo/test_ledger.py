@@ -102,10 +102,10 @@ def test_the_stage_uses_nothing_of_the_users_and_leaves_nothing(
 def test_a_process_that_ends_is_noticed_and_its_last_words_are_kept(tmp_path: Path) -> None:
     stage = Stage(Cli({"threads": -1}), LocalBroker(tmp_path), tmp_path)
     stage.start("worker")
-    with pytest.raises(LexstreamError, match="the worker ended with exit code 1"):
+    with pytest.raises(LexstreamError, match="the worker ended with exit code 2"):
         asyncio.run(asyncio.wait_for(stage.guard(), 60))
     ((file, tail),) = stage.tails()
     assert file.name == "worker.log"
-    assert "threads: Input should be greater than or equal to 0" in tail
+    assert "threads: got -1, expected at least 0" in tail
     stage.stop()
     assert sys.executable in stage.processes["worker"].args  # type: ignore[operator]
