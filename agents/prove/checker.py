@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agents.prove.events import DEPLOYMENT, PARTITIONS, PROJECT, LaneName, Place, first_word, n_of_partition, poison
+from agents.prove.events import (
+    DEPLOYMENT,
+    PARTITIONS,
+    PROJECT,
+    LaneName,
+    Place,
+    first_word,
+    is_long,
+    n_of_partition,
+    poison,
+)
 from agents.prove.ledger import DEAD, Ledger
 from agents.prove.switches import Switch, n_wrong
 
@@ -47,6 +57,7 @@ class Checker:
         faults: How often each of ``FAULTS`` was found.
         examples: The first of each.
         n_enriched: Enriched documents, duplicates included.
+        n_long: Those that were too long for a window, once each.
         dead: Dead letters by error, duplicates included.
     """
 
@@ -56,6 +67,7 @@ class Checker:
     faults: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     n_enriched: int = 0
+    n_long: int = 0
     dead: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -86,6 +98,7 @@ class Checker:
         place = self._arrived(message, topic, _number(partition), _number(offset), digest)
         if place is None:
             return
+        self.n_long += is_long(self.seed, place)
         if poison(self.seed, place):
             self._fault("wrongOutcome", f"{place.id} was enriched")
         elif problem := wrong_answer(message, place, digest):

@@ -32,6 +32,7 @@ def report(findings: Findings) -> dict[str, Any]:
         "published": timeline.n_published,
         "cameOut": checker.n_seen,
         "enriched": checker.n_enriched,
+        "longDocuments": checker.n_long,
         "deadLetters": dict(sorted(checker.dead.items())),
         "faults": {name: checker.faults[name] for name in FAULTS},
         "examples": dict(checker.examples),

@@ -49,6 +49,7 @@ def _counts(report: dict[str, Any]) -> Table:
     table.add_row("published", f"{report['published']:,}")
     table.add_row("came out", f"{report['cameOut']:,}")
     table.add_row("  enriched documents", f"{report['enriched']:,}")
+    table.add_row("    too long for a window", f"{report['longDocuments']:,}")
     for error, count in report["deadLetters"].items():
         table.add_row(f"  dead letters: {error}", f"{count:,}")
     rows = [(FAULTS[name], count) for name, count in report["faults"].items()]

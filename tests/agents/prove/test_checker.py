@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from agents.prove.checker import Checker, Seen
-from agents.prove.events import LaneName, Place
+from agents.prove.events import LaneName, Place, is_long, places
 from tests.agents.prove.prove_kit import (
     BAD,
     GOOD,
     N_EVENTS,
     NEW,
     OLD,
+    SEED,
     answer_all,
     checker,
     dead_letter,
@@ -33,6 +34,15 @@ def test_nothing_is_wrong_where_each_event_came_out_once_by_the_model_of_the_log
     assert after(judge) == {}
     assert judge.n_enriched == len(GOOD)
     assert judge.dead.total() == len(BAD)
+
+
+def test_long_documents_are_counted_once_each() -> None:
+    long = next(place for place in places(20_000) if is_long(SEED, place))
+    judge = checker(20_000)
+    for _ in range(2):
+        judge.enriched(enriched(long))
+    judge.enriched(enriched(GOOD[0]))
+    assert judge.n_long == 1
 
 
 def test_nothing_at_all_is_all_lost() -> None:
