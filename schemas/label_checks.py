@@ -72,6 +72,7 @@ def _bad_envelope(labels: LabelSet) -> Iterator[str]:
 
 
 def _bad_categories(labels: LabelSet) -> Iterator[str]:
+    places: dict[str, str] | None = None
     if not labels.categories:
         yield "categories: expected at least one entity type or class, got none"
     if (n_given := len(labels.categories)) > MAX_CATEGORIES:
@@ -82,7 +83,19 @@ def _bad_categories(labels: LabelSet) -> Iterator[str]:
         try:
             _CATEGORY.validate_python(category)
         except ValidationError as error:
-            yield from sentences(error, within=f"category {quoted(category)}")
+            places = _first_places(labels.documents) if places is None else places
+            where = f" (first at {places[category]})" if category in places else ""
+            found = sentences(error, within=f"category {quoted(category)}{where}")
+            yield from (f"{sentence}; rename it in the file" for sentence in found)
+
+
+def _first_places(documents: Iterable[RawDocument]) -> dict[str, str]:
+    places: dict[str, str] = {}
+    for document in documents:
+        labels = (label.category for region in document.regions for label in region.labels)
+        for category in (*document.classes, *labels):
+            places.setdefault(category, document.place)
+    return places
 
 
 def _bad_ids(documents: Iterable[RawDocument]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from schemas.label_checks import check_labels
+from schemas.label_formats.table import read_table
 from schemas.names import Kind
 from tests.schemas.labels_factory import (
     TEXT,
@@ -261,3 +262,20 @@ def test_what_is_only_odd_is_a_warning() -> None:
         "documents[0].entities[0].labels[0] (a.txt): the entity begins or ends with white space",
         "documents[0].entities[0].labels[1] (a.txt): 501 characters; Azure takes at most 500 in an entity",
     )
+
+
+def test_a_category_that_may_not_be_is_told_with_its_line_and_what_is_not_allowed() -> None:
+    bad = "Refund_not_showing_up?"
+    rows = ["text,category", "When is it here?,card_arrival", f'"Two\nlines",{bad}', f"Again,{bad}"]
+    found = check_labels(read_table("\n".join(rows), name="banking"), min_documents=1).problems
+    assert found == (
+        "category 'Refund_not_showing_up?' (first at line 4): expected a category with none of : $ & % * ( ) + ~ # / ? "
+        "in it, got one with ?; rename it in the file",
+    )
+
+
+def test_a_bad_entity_type_is_told_with_the_document_that_has_it_first() -> None:
+    file = entity_file(entity_document("a.txt", region(label("A/B"))))
+    file["assets"]["entities"].append({"category": "A/B"})
+    (found,) = check_labels(label_set(file)).problems
+    assert found.startswith("category 'A/B' (first at documents[0]): expected ")
