@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents.settings import Settings
 from schemas.errors import Unavailable
@@ -92,7 +92,12 @@ async def wait_for_broker(settings: Settings) -> None:
 
 
 def _advice(settings: Settings, error: Exception) -> str:
+    """Return the one line for people. That nobody could be reached is all that the client's own error says."""
+    plain = settings.security_protocol == "PLAINTEXT"
+    how = "" if plain else f" over {settings.security_protocol}"
+    because = "" if isinstance(error, KafkaConnectionError) else f" ({' '.join(map(str, error.args))})"
+    more = "" if plain else ", security_protocol, sasl_* and ssl_*"
     return (
-        f"no Kafka answers at {settings.brokers} ({settings.security_protocol}): {error}. "
-        "Start one with `lexstream broker start`, or set brokers (and security_protocol, sasl_*, ssl_*)."
+        f"no Kafka answers at {settings.brokers}{how}{because}; start one with `lexstream broker start`, "
+        f"or set its address with --brokers{more}"
     )

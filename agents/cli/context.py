@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., None])
-_QUICK_WAIT_S = 5.0
+_QUICK_WAIT_S = 2.0
 
 # The panels of the help, in the order in which people meet them.
 RUN, TEACH, SERVE, DOCUMENTS = "Run", "Projects and models", "Deployments", "Documents"

@@ -100,9 +100,23 @@ def test_what_cannot_work_is_one_line_on_stderr(words: list[str], capsys: pytest
 
 def test_a_missing_broker_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["jobs", "list", "--brokers", NOBODY]) == 1
+    assert capsys.readouterr().err == (
+        f"lexstream: no Kafka answers at {NOBODY}; start one with `lexstream broker start`, "
+        "or set its address with --brokers\n"
+    )
+
+
+def test_a_missing_broker_over_tls_is_told_with_what_else_may_be_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs", "list", "--brokers", NOBODY, "--security-protocol", "SSL"]) == 1
     said = capsys.readouterr().err
-    assert NOBODY in said
-    assert "lexstream broker start" in said
+    assert "answers at localhost:1 over SSL; " in said
+    assert "--brokers, security_protocol, sasl_* and ssl_*" in said
+
+
+def test_a_command_that_nobody_told_to_wait_waits_for_two_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert context.Cli({"broker_wait_s": 9.0}).client().settings.broker_wait_s == 9
+    monkeypatch.delenv("LEXSTREAM_BROKER_WAIT_S")
+    assert context.Cli({}).client().settings.broker_wait_s <= 2
 
 
 def test_wrong_settings_end_with_2_wherever_they_stand(
