@@ -14,6 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from agents.child_errors import ChildErrors
+from agents.last_words import last_words
+
 logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
@@ -22,11 +25,29 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Child:
-    """A process to keep running. Its environment is ours with ``environment`` on top."""
+    """A process to keep running. Its environment is ours with ``environment`` on top.
+
+    ``hopeless`` are the exit codes that no restart can mend: then all are ended.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
+    hopeless: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run of a child ended: its exit code, negative after a signal, and the tail of its standard error."""
+
+    child: Child
+    code: int
+    tail: str
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether another run would end in the same way."""
+        return self.code in self.child.hopeless
 
 
 @dataclass(frozen=True)
@@ -53,7 +74,10 @@ def run(
     patience_s: float = 15.0,
     beside: Sequence[Coroutine[Any, Any, None]] = (),
 ) -> int:
-    """Keep ``children`` running until SIGINT or SIGTERM, then end them all; return the exit code, 0.
+    """Keep ``children`` running until SIGINT or SIGTERM, or one is hopeless; then end them all.
+
+    Returns:
+        The exit code: 0, or that of the hopeless one, after a line with what it said.
 
     Args:
         children: What to start, all at once.
@@ -61,52 +85,81 @@ def run(
         patience_s: How long a child may take to end before it is killed.
         beside: Further tasks, such as watching the broker; cancelled in the end. One that fails ends everything.
     """
-    asyncio.run(_until_signal(children, backoff, patience_s, beside))
-    return 0
+    end = asyncio.run(_until_signal(children, backoff, patience_s, beside))
+    if end is None:
+        return 0
+    said = last_words(end.tail) or "it did not say why"
+    logger.error(
+        "%s ended with exit code %d, which no restart can mend, so all was stopped: %s",
+        end.child.name,
+        end.code,
+        said,
+        extra={"action": "give_up"},
+    )
+    return end.code
 
 
 async def _until_signal(
     children: Sequence[Child], backoff: Backoff, patience_s: float, beside: Sequence[Coroutine[Any, Any, None]]
-) -> None:
+) -> End | None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one) for one in beside]
-        await supervise(children, stopping=stopping, backoff=backoff, patience_s=patience_s)
+        end = await supervise(children, stopping=stopping, backoff=backoff, patience_s=patience_s)
         await stopping.wait()
         for task in tasks:
             task.cancel()
+    return end
 
 
-async def supervise(children: Sequence[Child], *, stopping: asyncio.Event, backoff: Backoff, patience_s: float) -> None:
-    """Keep ``children`` running until ``stopping`` is set; return when all have ended."""
+async def supervise(
+    children: Sequence[Child], *, stopping: asyncio.Event, backoff: Backoff, patience_s: float
+) -> End | None:
+    """Keep ``children`` running until ``stopping`` is set, or one is hopeless, which sets it.
+
+    Returns:
+        When all have ended: how the first hopeless one did, if there was one.
+    """
     async with asyncio.TaskGroup() as group:
-        for child in children:
+        tasks = [
             group.create_task(_keep(child, stopping=stopping, backoff=backoff, patience_s=patience_s))
+            for child in children
+        ]
+    return next((end for task in tasks if (end := task.result())), None)
 
 
-async def _keep(child: Child, *, stopping: asyncio.Event, backoff: Backoff, patience_s: float) -> None:
+async def _keep(child: Child, *, stopping: asyncio.Event, backoff: Backoff, patience_s: float) -> End | None:
     failures = 0
     while not stopping.is_set():
         began = time.monotonic()
-        what = await _run_once(child, stopping=stopping, patience_s=patience_s)
+        end = await _run_once(child, stopping=stopping, patience_s=patience_s)
         if stopping.is_set():
-            return
+            return None
+        if isinstance(end, End) and end.hopeless:
+            stopping.set()
+            return end
+        what = _outcome(end.code) if isinstance(end, End) else f"cannot be started ({end})"
         failures = backoff.count(failures, lasted_s=time.monotonic() - began)
         delay_s = backoff.delay_s(failures, jitter=random.random())  # noqa: S311 - no secret
         logger.warning("%s %s; starting it again in %.1f s", child.name, what, delay_s, extra={"action": "restart"})
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), delay_s)
+    return None
 
 
-async def _run_once(child: Child, *, stopping: asyncio.Event, patience_s: float) -> str:
+async def _run_once(child: Child, *, stopping: asyncio.Event, patience_s: float) -> End | OSError:
     """Start the child and return, when it has ended, what became of it; end it when ``stopping`` is set."""
+    errors = await ChildErrors.open()
     try:
-        process = await _start(child)
+        process = await _start(child, errors=errors.entrance)
     except OSError as error:
-        return f"cannot be started ({error})"
+        errors.given()
+        await errors.tail()
+        return error
+    errors.given()
     logger.info("%s started (pid %d)", child.name, process.pid, extra={"action": "start"})
     ended, asked = asyncio.create_task(process.wait()), asyncio.create_task(stopping.wait())
     try:
@@ -114,15 +167,17 @@ async def _run_once(child: Child, *, stopping: asyncio.Event, patience_s: float)
     finally:
         asked.cancel()
         await _end(child, process, patience_s=patience_s)
-    return _outcome(await ended)
+        tail = await errors.tail()
+    return End(child, await ended, tail)
 
 
-async def _start(child: Child) -> Process:
+async def _start(child: Child, *, errors: int) -> Process:
     # A session of its own: Ctrl-C on the terminal reaches us alone, and we end the children in order.
     return await asyncio.create_subprocess_exec(
         *child.argv,
         env={**os.environ, **child.environment},
         stdin=DEVNULL,
+        stderr=errors,
         start_new_session=True,
         preexec_fn=_die_with_parent if _LIBC else None,
     )

@@ -1,5 +1,6 @@
 """``lexstream up``: everything on this machine, supervised."""
 
+import os
 import socket
 import sys
 from contextlib import contextmanager
@@ -30,12 +31,12 @@ def up(
 ) -> None:
     """Run a local Kafka (unless one answers at --brokers), workers and trainers; what dies is started again.
 
-    Until Ctrl-C, which ends all of it in order.
+    Until Ctrl-C, which ends all of it in order. What no restart can mend, such as a wrong topic, ends all of it with 2.
     """
     from agents import supervisor
     from agents.topics import create_topics
 
-    with _kafka(cli) as beside:
+    with _alone(cli), _kafka(cli) as beside:
         made = cli.run(create_topics(cli.settings))
         cli.err.print(f"[good]✓[/good] topics of [name]{cli.settings.namespace}[/name] ({len(made)} new)")
         cli.err.print("[quiet]Ctrl-C ends everything. In another terminal: lexstream project create …")
@@ -68,10 +69,14 @@ def _name(cli: Cli, number: int) -> dict[str, object]:
 
 
 def _child(cli: Cli, what: str, name: str, extra: dict[str, object]) -> "Child":
+    from agents.leaving import BAD_SETTINGS
     from agents.supervisor import Child
 
+    if cli.settings.log_format == "auto" and sys.stderr.isatty():
+        extra["log_format"] = "text"  # its lines go through us, so it cannot see the terminal
     words = arguments({**cli.options, **extra})
-    return Child(name, [sys.executable, "-m", "agents.cli.main", what, *words], {})
+    argv = [sys.executable, "-m", "agents.cli.main", what, *words]
+    return Child(name, argv, {}, hopeless=frozenset({BAD_SETTINGS}))
 
 
 def _log(cli: Cli) -> None:
@@ -79,6 +84,58 @@ def _log(cli: Cli) -> None:
 
     logging.basicConfig(level=cli.settings.log_level, format="%(asctime)s %(message)s", force=True)
     logging.getLogger("agents").setLevel(cli.settings.log_level)
+
+
+@contextmanager
+def _alone(cli: Cli) -> "Iterator[None]":
+    """Hold the home for ourselves.
+
+    Raises:
+        InvalidSettings: If another one runs there, or something listens at the metrics port.
+    """
+    import fcntl
+
+    from schemas.errors import InvalidSettings
+
+    home = cli.settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid = file.read().strip()
+            problem = (
+                f"`lexstream up` runs already with the home {home} (process {pid}); stop it with Ctrl-C there or "
+                f"`kill {pid}`, or give this one a --home, --brokers, --group and --metrics-port of its own"
+            )
+            raise InvalidSettings([problem]) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        _require_port(cli)
+        yield
+
+
+def _require_port(cli: Cli) -> None:
+    """Look for the metrics port before anything starts: a second of us with other data would take over the workers.
+
+    Raises:
+        InvalidSettings: If somebody listens there.
+    """
+    from schemas.errors import InvalidSettings
+
+    host, port = cli.settings.metrics_host, cli.settings.metrics_port
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            problem = (
+                f"port {port} of {host} cannot be had for /metrics ({error.strerror}); stop what listens there, "
+                "perhaps another `lexstream up`, or give another --metrics-port (0: none)"
+            )
+            raise InvalidSettings([problem]) from None
 
 
 @contextmanager

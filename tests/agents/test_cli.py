@@ -1,7 +1,9 @@
 """The command line from outside: help, JSON, errors in one line, exit codes, settings."""
 
+import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -252,6 +254,33 @@ def test_up_gives_no_two_trainers_the_same_name(options: dict[str, object]) -> N
     names = [each.argv[each.argv.index("--group-instance-id") + 1] for each in made]
     assert len(set(names)) == 2
     assert names[1].endswith("-2")
+
+
+def test_a_second_up_of_one_home_is_told_what_runs_and_how_to_stop_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "up.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("1234")
+        held.flush()
+        assert run(["up", "--home", str(tmp_path), "--brokers", NOBODY]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"lexstream: `lexstream up` runs already with the home {tmp_path} (process 1234); stop it ")
+    assert "`kill 1234`" in said
+    assert said.count("\n") == 1
+
+
+def test_up_starts_nothing_when_its_metrics_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        assert run(["up", "--home", str(tmp_path), "--brokers", NOBODY, "--metrics-port", port]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"lexstream: port {port} of 127.0.0.1 cannot be had for /metrics (Address already in use); ")
+    assert said.count("\n") == 1
+
+
+def test_up_starts_no_child_again_that_says_its_settings_are_wrong() -> None:
+    assert {each.hopeless for each in children(context.Cli({}), workers=1, trainers=1)} == {frozenset({2})}
 
 
 def test_settings_of_the_command_line_are_those_of_the_processes() -> None:

@@ -9,7 +9,7 @@ import sys
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +172,35 @@ if sys.platform == "linux":  # elsewhere nothing ends the children of a parent t
             process.kill()
             assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
             assert await ended(reader) == b""
+
+
+HOPELESS = frozenset({2})
+
+
+def test_a_child_that_no_restart_can_mend_ends_all_with_its_code_and_its_words(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = "import sys; print('lexstream: topic x is too narrow', file=sys.stderr); sys.exit(2)"
+    bad = Child("worker-1", [sys.executable, "-S", "-c", code], {}, hopeless=HOPELESS)
+    steady = Child("trainer-1", [sys.executable, "-S", "-c", "import signal; signal.pause()"], {}, hopeless=HOPELESS)
+    assert run([steady, bad], patience_s=20) == 2
+    said = caplog.messages[-1]
+    assert said.startswith("worker-1 ended with exit code 2, which no restart can mend, so all was stopped: ")
+    assert said.endswith(": topic x is too narrow")
+    assert "starting it again" not in caplog.text
+    assert "topic x is too narrow" in capfd.readouterr().err
+
+
+async def test_a_child_that_crashes_is_started_again_though_it_could_be_hopeless(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with switchboard() as board:
+        child = board.child("print('half', end='', file=sys.stderr); sys.exit(3)")
+        async with supervised(replace(child, hopeless=HOPELESS)):
+            for _ in range(2):
+                await ended(await board.call())
+    assert "ended with exit code 3; starting it again in" in caplog.text
+    assert "half" in capfd.readouterr().err
 
 
 def test_tasks_beside_the_children_are_cancelled_in_the_end() -> None:
