@@ -1,6 +1,6 @@
 """Handing in a command and showing what becomes of it, with a bar where there is progress."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -92,8 +92,16 @@ def watching(console: Console, title: str) -> Iterator[Watcher]:
         yield Bar(progress, title)
 
 
-async def perform(cli: Cli, client: Client, command: Command) -> list[ControlEvent]:
+async def perform(
+    cli: Cli, client: Client, command: Command, *, accepted: Callable[[], None] = lambda: None
+) -> list[ControlEvent]:
     """Hand in ``command``, show what happens, and return the events it succeeded with.
+
+    Args:
+        cli: Where to show it.
+        client: Hands it in.
+        command: The command.
+        accepted: Called when the waiting begins, for people.
 
     Raises:
         InvalidInput: If it was rejected, failed or was cancelled; with everything that is wrong.
@@ -105,6 +113,8 @@ async def perform(cli: Cli, client: Client, command: Command) -> list[ControlEve
                 cli.emit(event.payload())
             else:
                 watcher.show(event)
+                if event.event is EventType.ACCEPTED:
+                    accepted()
             if event.event in BAD_ENDS:
                 raise InvalidInput(problems_of(event))
             if event.event is EventType.SUCCEEDED:
@@ -117,6 +127,8 @@ def problems_of(event: ControlEvent) -> list[str]:
     problems = [str(problem) for problem in event.details.get("problems", [])]
     if len(problems) == 1:
         return [f"{event.event.value}: {problems[0]}"]
+    if event.event is EventType.CANCELLED and not problems:
+        return [f"cancelled: job {event.details.get('jobId', event.command_id)} was told to end"]
     return problems or [f"{event.event.value}; the worker or trainer gave no reason"]
 
 

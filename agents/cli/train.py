@@ -84,6 +84,7 @@ async def _hand_in(cli: Cli, asked: "Command") -> None:
                 break
     if not cli.for_machines:
         cli.out.print(f"[good]✓[/good] job {asked.id} is in the queue; see [bold]lexstream jobs list[/bold]")
+        cli.out.print(f"[quiet]To stop it: [bold]lexstream jobs cancel {asked.id}[/bold]")
 
 
 async def _train_and_show(cli: Cli, asked: "Command", model: str) -> None:
@@ -91,12 +92,17 @@ async def _train_and_show(cli: Cli, asked: "Command", model: str) -> None:
 
     from agents.cli.follow import perform
 
+    stop = f"[bold]lexstream jobs cancel {asked.id}[/bold]"
+
+    def accepted() -> None:
+        cli.err.print(f"[quiet]Ctrl-C leaves the job running; to stop it: {stop}")
+
     try:
         async with cli.client() as client:
-            await perform(cli, client, asked)
+            await perform(cli, client, asked, accepted=accepted)
             evaluation = await read_evaluation(cli, client, asked.project, model)
     except asyncio.CancelledError:
-        cli.err.print(f"\nThe job goes on; stop it with [bold]lexstream jobs cancel {asked.project} {asked.id}[/bold]")
+        cli.err.print(f"\nThe job goes on, see [bold]lexstream jobs list[/bold]; to stop it: {stop}")
         raise
     if not cli.for_machines:
         _show_brief(cli, evaluation, asked.project, model)
