@@ -8,6 +8,8 @@ from agents.cli.context import Cli, command
 from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agents.replay import Letter
 
 app = typer.Typer(cls=ListByDefault, help="Dead letters: events that could not be enriched, and why.")
@@ -33,7 +35,28 @@ async def _with_values(cli: Cli, letters: "list[Letter]") -> "list[Letter]":
 def _of_reasons(letters: "list[Letter]", reasons: list[str] | None) -> "list[Letter]":
     from agents.replay import waiting
 
+    require_reasons(letters, reasons or [])
     return waiting(letters, {}, reasons=reasons or [])
+
+
+def require_reasons(letters: "Iterable[Letter]", reasons: "Iterable[str]") -> None:
+    """Refuse reasons that no letter has.
+
+    Raises:
+        InvalidInput: With each of them, and the reasons and stages that there are.
+    """
+    from collections import Counter
+
+    from schemas.errors import InvalidInput
+
+    counts = Counter((letter.facts.error, letter.facts.stage) for letter in letters)
+    known = {word for pair in counts for word in pair}
+    there = ", ".join(f"{error} ({stage}, {count:,})" for (error, stage), count in counts.most_common())
+    expected = f"expected one of: {there}" if there else "there are no dead letters at all"
+    if problems := [
+        f"--reason {reason}: no dead letter has it; {expected}" for reason in reasons if reason not in known
+    ]:
+        raise InvalidInput(problems)
 
 
 @command(app, "list", example="lexstream dead-letters list --reason DecodeError")
@@ -100,11 +123,13 @@ async def _would_send(cli: Cli, reasons: list[str]) -> "list[Letter]":
     from agents.replay import read_letters, read_replayed, waiting
 
     async with cli.client() as client:
-        return waiting(await read_letters(client), await read_replayed(cli.settings), reasons=reasons)
+        letters = await read_letters(client)
+        require_reasons(letters, reasons)
+        return waiting(letters, await read_replayed(cli.settings), reasons=reasons)
 
 
 async def _send(cli: Cli, reasons: list[str]) -> "list[Letter]":
-    from agents.replay import replay
+    from agents.replay import read_letters, replay
 
     with cli.err.status("[quiet]replaying") as status:
         total = 0
@@ -115,6 +140,8 @@ async def _send(cli: Cli, reasons: list[str]) -> "list[Letter]":
             status.update(f"[quiet]replayed {total:,}")
 
         async with cli.client() as client:
+            if reasons:
+                require_reasons(await read_letters(client), reasons)
             return await replay(client, reasons=reasons, sent=sent)
 
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from agents.cli.dead_letters import require_reasons
 from agents.client import ANSWER_S, SERVE_S, Outcome
 from agents.replay import Letter, Replayed, parts_of, waiting
 from schemas.commands import (
@@ -20,7 +21,7 @@ from schemas.commands import (
 )
 from schemas.control_events import ControlEvent, EventType
 from schemas.dead_letters import DeadLetter
-from schemas.errors import LexstreamError
+from schemas.errors import InvalidInput, LexstreamError
 from tests.agents.records import record
 
 DEPLOY = DeployCommand(project="p", parameters=Deploy(model_label="v1", deployment="a"))
@@ -124,6 +125,19 @@ def test_reasons_and_earlier_replays_choose_what_is_sent() -> None:
     assert [each.record.offset for each in waiting(letters, {0: Replayed(1)}, reasons=[])] == [1, 2]
     assert [each.record.offset for each in waiting(letters, {}, reasons=["decode"])] == [0, 2]
     assert [each.record.offset for each in waiting(letters, {}, reasons=["DecodeError", "InvalidEvent"])] == [0, 1]
+
+
+def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are() -> None:
+    letters = [letter(0, "DecodeError", "decode"), letter(1, "InvalidEvent", "validate"), letter(2, "X", "decode")]
+    letters.append(letter(3, "InvalidEvent", "validate"))
+    require_reasons(letters, ["decode", "InvalidEvent"])
+    with pytest.raises(InvalidInput) as error:
+        require_reasons(letters, ["decode", "Decode", "None"])
+    there = "expected one of: InvalidEvent (validate, 2), DecodeError (decode, 1), X (decode, 1)"
+    assert error.value.problems == [f"--reason {name}: no dead letter has it; {there}" for name in ("Decode", "None")]
+    with pytest.raises(InvalidInput, match="there are no dead letters at all"):
+        require_reasons([], ["decode"])
+    require_reasons([], [])
 
 
 def test_large_letters_are_sent_in_smaller_parts_and_none_is_left_out() -> None:
