@@ -4,21 +4,27 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from secrets import token_hex
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
 
 from agents.client import Outgoing
+from agents.registry import Registry
 from schemas.codecs.validation import sentences
 from schemas.documents import DocumentEvent, Task
 from schemas.errors import InvalidInput
 from schemas.label_texts import decode_text
+from schemas.records import DeploymentRecord
 
 STDIN = "-"
+STDIN_NAME = "stdin"
 _MAX_PROBLEMS = 20
+_SMALL_BYTES = 4096
 _JSON_LINES = {".jsonl", ".ndjson"}
 _TEXT = {".txt", ".md", ".text"}
+_ENDING = "that ends with .txt, .md, .text, .jsonl or .ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +38,36 @@ class Defaults:
 
 @dataclass(slots=True)
 class Source:
-    """A file, or stdin, which is kept since it can be read only once."""
+    """A file, or stdin, which is kept since it can be read only once.
+
+    Attributes:
+        name: What it is called where something is wrong with it.
+        path: The file.
+        kept: All that came from stdin.
+        prefix: What ids begin with that documents do not bring themselves.
+    """
 
     name: str
     path: Path | None = None
     kept: str = field(default="", repr=False)
+    prefix: str = ""
+
+    @classmethod
+    def stdin(cls, text: str) -> Self:
+        """Return ``text`` from stdin. It has no name that tells it from the last one, so each run gives it another."""
+        return cls(STDIN_NAME, kept=text, prefix=f"{STDIN_NAME}-{token_hex(4)}")
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
         """Yield each document with its place; as text what is no JSON object."""
         if self.path and self.path.suffix not in _JSON_LINES:
             yield self.name, {"id": self.name, "text": decode_text(self.path.read_bytes())}
         elif not self.path and not self.kept.lstrip().startswith("{"):
-            yield self.name, {"id": self.name, "text": self.kept}
+            yield self.name, {"id": self.prefix, "text": self.kept}
         else:
             yield from self._lines()
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
-        stem = self.path.stem if self.path else self.name
+        stem = self.path.stem if self.path else self.prefix
         for number, line in enumerate(self._raw_lines(), 1):
             if not line.strip():
                 continue
@@ -70,65 +89,109 @@ class Source:
                 yield from file
 
 
-def find_sources(names: Sequence[str]) -> list[Source]:
-    """Return the files that ``names`` mean; of a folder all text and JSON-lines files in it.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to publish, and the files of folders that are left out, with the reason."""
+
+    sources: list[Source]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How many documents there are, and all tasks that they ask."""
+
+    count: int
+    tasks: frozenset[Task]
+
+
+def find_sources(names: Sequence[str]) -> Found:
+    """Return the files that ``names`` mean; of a folder all text and JSON-lines files in it that are not empty.
 
     Raises:
         InvalidInput: If something is not there, or a folder holds no documents.
     """
     problems: list[str] = []
     found: list[Source] = []
+    skipped: dict[str, str] = {}
     for name in names:
         path = Path(name)
         if name == STDIN:
-            found.append(Source("stdin", kept=decode_text(sys.stdin.buffer.read())))
+            found.append(Source.stdin(decode_text(sys.stdin.buffer.read())))
         elif path.is_dir():
             inside = _in_folder(path)
-            found += inside
-            problems += [] if inside else [f"{name}: expected .txt, .md, .jsonl or .ndjson files in this folder"]
+            found += inside.sources
+            skipped |= inside.skipped
+            problems += [] if inside.sources else [f"{name}: expected a file with text in this folder {_ENDING}"]
         elif path.exists():
             found.append(Source(path.name, path))
         else:
             problems.append(f"no such file: {name}")
     if problems:
         raise InvalidInput(problems)
+    return Found(found, skipped)
+
+
+def _in_folder(folder: Path) -> Found:
+    found = Found([], {})
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.suffix not in _JSON_LINES | _TEXT:
+            found.skipped[str(path)] = f"expected a file {_ENDING}"
+        elif _is_blank(path):
+            found.skipped[str(path)] = "it is empty"
+        else:
+            found.sources.append(Source(path.relative_to(folder).as_posix(), path))
     return found
 
 
-def _in_folder(folder: Path) -> list[Source]:
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix in _JSON_LINES | _TEXT and path.is_file())
-    return [Source(path.relative_to(folder).as_posix(), path) for path in files]
+def _is_blank(path: Path) -> bool:
+    return path.stat().st_size < _SMALL_BYTES and not path.read_bytes().strip()
 
 
-def check(sources: Iterable[Source], defaults: Defaults) -> int:
-    """Return how many documents there are.
+def check(sources: Iterable[Source], defaults: Defaults) -> Checked:
+    """Return how many documents there are, and what they ask.
 
     Raises:
         InvalidInput: With every document that is not one, and where it stands.
     """
     problems: list[str] = []
     count = 0
+    tasks: set[Task] = set()
     for source in sources:
         try:
             for place, document in source.documents():
                 count += 1
-                problems += [f"{place}: {problem}" for problem in _problems(document, defaults)]
+                event = _event(document, defaults)
+                if isinstance(event, DocumentEvent):
+                    tasks.update(event.tasks)
+                else:
+                    problems += [f"{place}: {problem}" for problem in event]
         except UnicodeDecodeError as error:
             problems.append(f"{source.name}: expected text in UTF-8: {error}")
     if problems:
         more = [f"and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
         raise InvalidInput(problems[:_MAX_PROBLEMS] + more)
-    return count
+    return Checked(count, frozenset(tasks))
 
 
-def _problems(document: dict[str, Any] | str, defaults: Defaults) -> list[str]:
+def unknown_tasks(tasks: Iterable[Task], registry: Registry) -> list[str]:
+    """Return a sentence for each task that nobody would answer: its documents would become dead letters."""
+    there = registry.all(DeploymentRecord)
+    names = ", ".join(f"{each.project}/{each.name}" for each in there) or "none yet"
+    return [
+        f"task {task.project}/{task.deployment}: there is no such deployment; expected one of: {names}"
+        for task in sorted(tasks, key=lambda task: (task.project, task.deployment))
+        if registry.deployment(task.project, task.deployment) is None
+    ]
+
+
+def _event(document: dict[str, Any] | str, defaults: Defaults) -> DocumentEvent | list[str]:
     if isinstance(document, str):
         return [document]
     try:
-        DocumentEvent.model_validate(_complete(document, defaults))
+        return DocumentEvent.model_validate(_complete(document, defaults))
     except ValidationError as error:
         return sentences(error)
-    return []
 
 
 def _complete(document: dict[str, Any], defaults: Defaults) -> dict[str, Any]:

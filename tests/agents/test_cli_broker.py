@@ -81,16 +81,22 @@ def test_topics_are_made_once_and_checked(cli: Command, namespace: str) -> None:
     assert any("absent" in problem for problem in problems)
 
 
-def test_all_kinds_of_files_are_published_and_can_be_watched(cli: Command, tmp_path: Path, namespace: str) -> None:
+def test_all_kinds_of_files_are_published_and_can_be_watched(
+    cli: Command, tmp_path: Path, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "letters"
     (folder / "inside").mkdir(parents=True)
     (folder / "a.txt").write_text("first\r\nletter", newline="")
     (folder / "inside" / "b.txt").write_text("second letter")
     (folder / "picture.png").write_bytes(b"\x89PNG")
+    (folder / "empty.txt").write_text(" \n")
     (folder / "c.jsonl").write_text('{"id": "own", "text": "third", "more": 1}\n\n{"text": "fourth", "language": "de"}')
     options = ("--task", "loans/production", "--task", "loans/staging", "--language", "fr")
-    sent = cli("publish", str(folder), *options)[0]
+    assert run(["publish", str(folder), *options]) == 1
+    assert "there is no such deployment; expected one of: none yet; nothing was sent" in capsys.readouterr().err
+    sent = cli("publish", str(folder), *options, "--force")[0]
     assert (sent["topic"], sent["documents"]) == (f"{namespace}.documents", 4)
+    assert sorted(sent["skipped"]) == [str(folder / "empty.txt"), str(folder / "picture.png")]
     seen = cli("watch", "--topic", "documents", "--from-beginning", "--count", "4", "--timeout", "20")
     by_id = {document["id"]: document for document in seen}
     assert sorted(by_id) == ["a.txt", "c-3", "inside/b.txt", "own"]

@@ -1,0 +1,77 @@
+"""What is published: which files, under which ids, and only what somebody would answer."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agents.cli.inputs import Defaults, Source, check, find_sources, messages, read_tasks, unknown_tasks
+from agents.registry import Registry
+from schemas.documents import Task
+from schemas.errors import InvalidInput
+from schemas.records import DeploymentRecord, ModelReference, record_key
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+LIVE = Task(project="loans", deployment="live")
+
+
+def registry_of(*tasks: Task) -> Registry:
+    model = ModelReference(label="v1", digest=f"sha256:{'1' * 64}")
+    made = [
+        DeploymentRecord(project=each.project, name=each.deployment, model=model, deployed_at=AT, command_id="1")
+        for each in tasks
+    ]
+    return Registry({record_key(record): record for record in made})
+
+
+def ids(source: Source) -> list[str]:
+    return [message.key.decode() for message in messages([source], Defaults()) if message.key]
+
+
+def test_files_of_a_folder_that_are_left_out_are_told_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("letter")
+    (tmp_path / "b.pdf").write_bytes(b"%PDF")
+    (tmp_path / "c.md").write_text(" \n")
+    (tmp_path / "d.jsonl").write_text("")
+    found = find_sources([str(tmp_path)])
+    assert [source.name for source in found.sources] == ["a.txt"]
+    assert found.skipped == {
+        str(tmp_path / "b.pdf"): "expected a file that ends with .txt, .md, .text, .jsonl or .ndjson",
+        str(tmp_path / "c.md"): "it is empty",
+        str(tmp_path / "d.jsonl"): "it is empty",
+    }
+
+
+def test_a_folder_without_a_document_and_an_empty_file_by_its_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("")
+    with pytest.raises(InvalidInput, match="expected a file with text in this folder"):
+        find_sources([str(tmp_path)])
+    with pytest.raises(InvalidInput, match="expected some text"):
+        check(find_sources([str(tmp_path / "c.txt")]).sources, Defaults())
+
+
+@pytest.mark.parametrize("text", ["one letter", '{"text": "a"}\n\n{"text": "b"}\n'])
+def test_ids_from_stdin_are_others_in_each_run_and_the_same_within_it(text: str) -> None:
+    first, second = Source.stdin(text), Source.stdin(text)
+    assert ids(first) == ids(first)
+    assert not set(ids(first)) & set(ids(second))
+    assert all(each.startswith("stdin-") for each in ids(first))
+    assert len(set(ids(first))) == len(ids(first))
+
+
+def test_ids_of_files_are_the_same_in_each_run(tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text('{"text": "a"}\n{"id": "own", "text": "b"}\n')
+    (source,) = find_sources([str(tmp_path / "lines.jsonl")]).sources
+    assert ids(source) == ["lines-1", "own"]
+
+
+def test_all_tasks_that_documents_ask_are_known_before_anything_is_sent() -> None:
+    own = '{"text": "a", "tasks": [{"project": "tickets", "deployment": "live"}]}\n{"text": "b"}'
+    checked = check([Source.stdin(own)], Defaults(tasks=read_tasks(["loans/live"])))
+    assert checked.count == 2
+    assert checked.tasks == {LIVE, Task(project="tickets", deployment="live")}
+    assert unknown_tasks(checked.tasks, registry_of(*checked.tasks)) == []
+    assert unknown_tasks(checked.tasks, registry_of(LIVE)) == [
+        "task tickets/live: there is no such deployment; expected one of: loans/live"
+    ]
+    assert "expected one of: none yet" in unknown_tasks(checked.tasks, registry_of())[0]
