@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 from agents.app import group_of
 from agents.control.decide import decide
 from agents.control.decision import Decision, Garbage, garbage_of, rejected, still_dead
+from agents.control.expiry import expired
 from agents.control.gaps import committed_offset, read_between
 from agents.control.garbage import Blobs, delete_garbage
 from agents.control.imports import read_import
@@ -166,6 +168,7 @@ class Controller:
 
     async def _do(self, command: Command, registry: Registry, offset: tuple[TopicPartition, int]) -> None:
         decision = await self._decided(command, registry)
+        decision = replace(decision, changes={**expired(registry, at=now()), **decision.changes})
         removed = list(decision.labels.removed)
         if decision.labels.everything:
             removed = await read_label_ids(self._settings, command.project)

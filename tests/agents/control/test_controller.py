@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from agents.registry import RegistryFollower
 from agents.settings import Settings
 from agents.topics import check_topics
 from models.store import Store
+from schemas.base import now
 from schemas.errors import Unavailable
-from schemas.records import JobStatus
+from schemas.records import CommandRecord, JobStatus
 from tests.agents.control_kit import Outside, Running, command, make_bundle, named, read_all, settings_of
 
 pytestmark = pytest.mark.broker
@@ -100,6 +102,21 @@ async def test_commands_become_records_and_events_in_order(outside: Outside, set
     assert not Store(settings.store_url).has(digest), "an imported bundle is not kept"
     offset = await outside.consumed(group_of(settings, "worker"), TopicPartition(settings.topics.control, 0))
     assert offset == 5
+
+
+async def test_what_is_too_old_leaves_the_registry_with_the_next_command(outside: Outside, settings: Settings) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    young, old = (
+        CommandRecord(id=name, project="loans", event="succeeded", at=at)
+        for name, at in (("young", now()), ("old", long_ago))
+    )
+    await outside.write(young, old)
+    async with Running(settings):
+        await outside.hand_in(command("createProject", id="1", kind="CustomEntityRecognition"))
+        registry = await outside.registry_when(lambda state: state.command("1") is not None)
+    assert registry.command("old") is None
+    assert registry.command("young") is not None
+    assert registry.project("loans") is not None
 
 
 async def test_an_import_replaces_all_labels_or_none(outside: Outside, settings: Settings) -> None:
