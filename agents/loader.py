@@ -65,7 +65,7 @@ class Loader:
         models_bytes: Most memory of models.
         metrics: What is measured.
         failed: Told what ended the loader when nobody asked it to end: no model would ever change again.
-        tuning_of: Says by a model's manifest what was measured of it here.
+        tuning_of: Says by a model's manifest what was measured of it here; called on the loop, so it must not block.
     """
 
     def __init__(

@@ -126,7 +126,7 @@ class _Worker:
             models_bytes=settings.models_mb * _MEGABYTE,
             metrics=metrics,
             failed=leave,
-            tuning_of=tuner.tuning_of,
+            tuning_of=tuner.known,
         )
         checks["models"] = self._loader.problems
         await self._started(self._loader)

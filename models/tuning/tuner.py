@@ -57,7 +57,7 @@ class Tuner:
         self._backend = backend
         self._limits = limits or Limits()
         self._lock = Lock()
-        self._found: dict[str, Tuning] = {}
+        self._known: dict[str, Tuning] = {}
 
     def plan_of(self, manifest: Manifest) -> Plan:
         """Return the plan that a model is to be served with. Blocks while it is measured, for a minute at most.
@@ -78,16 +78,22 @@ class Tuner:
         Raises:
             Unavailable: The store does not answer.
         """
+        found = self.known(manifest) or self._stored(manifest.digest)
+        if found is not None:
+            self._remember(manifest, found)
+        return found
+
+    def known(self, manifest: Manifest) -> Tuning | None:
+        """Return what is known of a model here without asking the store. Never blocks: an event loop may call it.
+
+        For a model whose plan was asked for, this is all that there is.
+        """
         digest = manifest.digest
         with self._lock:
-            found = self._found.get(digest)
-        if found is None and manifest.tuning is not None and self._is_here(manifest.tuning):
-            found = manifest.tuning
-        found = found or self._stored(digest)
+            found = self._known.get(digest)
         if found is not None:
-            with self._lock:
-                self._found[digest] = found
-        return found
+            return found
+        return manifest.tuning if manifest.tuning is not None and self._is_here(manifest.tuning) else None
 
     def measure(
         self,
@@ -131,12 +137,15 @@ class Tuner:
             logger.warning("%s is not tuned: %s", manifest.label, error, extra={"action": "tune"})
             return None
         digest = manifest.digest
-        with self._lock:
-            self._found[digest] = tuning
+        self._remember(manifest, tuning)
         self._keep(digest, tuning)
         told = (digest, tuning.plan.backend, tuning.plan.streams, tuning.plan.threads, tuning.seconds)
         logger.info("tuned %s: %s, %d x %d, in %.1f s", *told, extra={"action": "tune"})
         return tuning
+
+    def _remember(self, manifest: Manifest, tuning: Tuning) -> None:
+        with self._lock:
+            self._known[manifest.digest] = tuning
 
     def _search(self, manifest: Manifest, examples: Examples, limits: Limits) -> Search:
         texts = [example.document.text for example in examples]

@@ -8,6 +8,7 @@ from agents.inference import Answer, Request, Urgency
 from agents.routing import Routes
 from agents.serving import Key, Refused, Served, ServingTable
 from models.engine.readers import Prediction
+from models.manifest import Manifest
 from models.plans import Plan
 from schemas.base import now
 from schemas.errors import ArtefactNotFound, ModelError
@@ -39,7 +40,7 @@ class EchoModel:
     own_nbytes: int = 1000
     parts: EchoParts = EchoParts()
     backend: EchoBackend = EchoBackend()
-    manifest: EchoManifest = EchoManifest()
+    manifest: EchoManifest | Manifest = EchoManifest()
 
 
 class EchoEngine:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from agents.loader import Loader
 from agents.metrics import Metrics
 from agents.registry import Registry
 from agents.serving import Served
+from models.plans import Tuning
 from schemas.control_events import ControlEvent, EventType
 from schemas.records import Record, record_key
 from tests.agents.echo import EchoEngine, project
@@ -39,7 +41,13 @@ class FakeFollower:
 
 
 class Scene:
-    def __init__(self, engine: EchoEngine, *records: Record, models_bytes: int = 1000) -> None:
+    def __init__(
+        self,
+        engine: EchoEngine,
+        *records: Record,
+        models_bytes: int = 1000,
+        tuning_of: Callable[[Any], Tuning | None] = lambda _: None,
+    ) -> None:
         self.engine = engine
         self.metrics = Metrics()
         self.follower = FakeFollower()
@@ -56,6 +64,7 @@ class Scene:
             models_bytes=models_bytes,
             metrics=self.metrics,
             failed=self.failures.put_nowait,
+            tuning_of=tuning_of,
         )
 
     def _announce(self, event: ControlEvent) -> None:
@@ -90,8 +99,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(engine: EchoEngine, *records: Record, models_bytes: int = 1000) -> AsyncIterator[Scene]:
-    made = Scene(engine, *records, models_bytes=models_bytes)
+async def scene(
+    engine: EchoEngine,
+    *records: Record,
+    models_bytes: int = 1000,
+    tuning_of: Callable[[Any], Tuning | None] = lambda _: None,
+) -> AsyncIterator[Scene]:
+    made = Scene(engine, *records, models_bytes=models_bytes, tuning_of=tuning_of)
     await made.loader.start()
     try:
         yield made

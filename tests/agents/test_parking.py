@@ -4,12 +4,19 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agents import loader
 from agents.serving import Parked, Refused, Served
+from models.manifest import WEIGHTS, EncoderManifest, Manifest
+from models.plans import Plan
+from models.store import Store
+from models.tuning.tuner import Tuner
 from schemas.control_events import EventType
+from schemas.errors import Unavailable
+from schemas.names import Kind
 from schemas.records import DeploymentRecord
 from tests.agents.deployed import deployment
 from tests.agents.echo import EchoEngine, EchoModel, EchoParts
@@ -190,6 +197,36 @@ async def test_a_rollback_to_a_warm_model_is_done_at_once() -> None:
         here.follower.put(deployment("d1", command="c3", previous="d2"))
         assert here.serves() == "d1"
         assert here.events()[-1] == (EventType.SUCCEEDED, "c3")
+
+
+class Away(Store):
+    """Answers nobody."""
+
+    def get_tuning(self, digest: str, *, machine: str) -> bytes | None:
+        raise Unavailable(f"the store that knows {digest} on {machine} does not answer")
+
+
+class Described(EchoEngine):
+    """Its models have manifests."""
+
+    def load(self, digest: str) -> EchoModel:
+        some = f"sha256:{'0' * 64}"
+        encoder = EncoderManifest(name="e", hidden_size=1, max_tokens=8, files={WEIGHTS: some})
+        facts = {"project": "loans", "label": digest, "kind": Kind.ENTITIES, "categories": ["a"], "language": "en"}
+        manifest = Manifest.model_validate(
+            facts | {"encoder": encoder, "head": some, "plan": Plan(backend="onnx-fp32")}
+        )
+        return replace(super().load(digest), manifest=manifest)
+
+
+async def test_a_rollback_to_a_warm_model_asks_the_store_nothing(tmp_path: Path) -> None:
+    known = Tuner(Away(f"file://{tmp_path}")).known
+    async with scene(Described(), deployment("d1"), models_bytes=2 * MODEL_BYTES, tuning_of=known) as here:
+        await here.after(deployment("d2", command="c2", previous="d1"))
+        here.follower.put(deployment("d1", command="c3", previous="d2"))
+        assert here.serves() == "d1"
+        assert here.events()[-1] == (EventType.SUCCEEDED, "c3")
+        assert here.failures.empty()
 
 
 async def test_a_rollback_to_a_warm_model_waits_for_no_other() -> None:

@@ -93,6 +93,26 @@ def test_a_model_is_tuned_in_time_and_the_result_is_remembered(fresh: tuple[Stor
     assert (tuner.n_measured, again.n_measured) == (1, 0)
 
 
+def test_what_is_known_is_told_without_the_store(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    tuner.plan_of(manifest)
+    found = tuner.tuning_of(manifest)
+
+    def away(*_: object, **__: object) -> None:
+        raise AssertionError("the store was asked")
+
+    for name in ("get_tuning", "get", "put_tuning"):
+        monkeypatch.setattr(store, name, away)
+    assert found is not None
+    assert tuner.known(manifest) == found
+    assert Tuner(store).known(manifest) is None
+    assert Tuner(store).known(manifest.model_copy(update={"tuning": tuned_at(HERE)})) == tuned_at(HERE)
+    assert Tuner(store).known(manifest.model_copy(update={"tuning": tuned_at(ELSEWHERE)})) is None
+
+
 def test_what_was_tuned_at_training_on_this_machine_holds(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
     tuner = Counting(store)
