@@ -1,5 +1,7 @@
 """``lexstream project``: make, list, show, delete, export and import projects."""
 
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +11,11 @@ from agents.cli.context import Cli, command
 from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.cli.render.projects import CategoryCount
     from agents.registry import Registry
+    from schemas.labels import LabelledDocument
     from schemas.names import Kind
 
 app = typer.Typer(cls=ListByDefault, help="Projects: what to find, in which language, learned from which documents.")
@@ -85,18 +91,27 @@ def list_projects(cli: Cli) -> None:
 
 @command(app, "show", example="lexstream project show loans")
 def show(cli: Cli, name: ProjectName) -> None:
-    """Show a project with its models, deployments and routes."""
-    from agents.cli.records import read_registry
+    """Show a project: its documents, how many labels each type or class has, models, deployments and routes."""
+    from agents.cli.render.projects import count_labels
+
+    everything, labelled = cli.run(_read(cli, name))
+    counts = count_labels(everything["project"][0], labelled)
+    if cli.for_machines:
+        found = {kind: [each.payload() for each in records] for kind, records in everything.items()}
+        cli.emit(found | {"categories": [asdict(count) for count in counts]})
+        return
+    _print(cli, everything, counts)
+
+
+async def _read(cli: Cli, name: str) -> "tuple[dict[str, list[Any]], Sequence[LabelledDocument]]":
+    from agents.labels import read_labels
     from schemas.errors import InvalidInput
 
-    registry = read_registry(cli)
-    if registry.project(name) is None:
-        raise InvalidInput([f"there is no project {name}; see `lexstream project list`"])
-    everything = _everything(registry, name)
-    if cli.for_machines:
-        cli.emit({kind: [each.payload() for each in found] for kind, found in everything.items()})
-        return
-    _print(cli, everything)
+    async with cli.client() as client:
+        registry = await client.registry()
+        if registry.project(name) is None:
+            raise InvalidInput([f"there is no project {name}; see `lexstream project list`"])
+        return _everything(registry, name), (await read_labels(cli.settings, name)).documents
 
 
 def _everything(registry: "Registry", name: str) -> dict[str, list[Any]]:
@@ -110,14 +125,25 @@ def _everything(registry: "Registry", name: str) -> dict[str, list[Any]]:
     }
 
 
-def _print(cli: Cli, everything: dict[str, list[Any]]) -> None:
-    from agents.cli.render.records import deployments_table, models_table, projects_table, routes_table
+def _print(cli: Cli, everything: dict[str, list[Any]], counts: "Sequence[CategoryCount]") -> None:
+    from agents.cli.render.projects import labels_table, project_facts
+    from agents.cli.render.records import deployments_table, models_table, routes_table
 
-    cli.out.print(projects_table(everything["project"]))
-    if everything["models"]:
-        cli.out.print(models_table(everything["models"]))
-    if everything["deployments"]:
-        cli.out.print(deployments_table(everything["deployments"]))
+    (project,) = everything["project"]
+    cli.out.print(project_facts(project))
+    say = partial(cli.out.print, style="quiet", markup=False)
+    if counts:
+        cli.out.print(labels_table(project, counts))
+    else:
+        say(f"no labels yet: lexstream labels import {project.name} FILE")
+    if models := everything["models"]:
+        cli.out.print(models_table(models))
+    else:
+        say(f"no models yet: lexstream train {project.name} --model LABEL")
+    if deployments := everything["deployments"]:
+        cli.out.print(deployments_table(deployments))
+    else:
+        say(f"no deployments yet: lexstream deploy {project.name} MODEL --deployment NAME")
     if routes := everything["routes"]:
         cli.out.print(routes_table(routes, topic=[cli.settings.topics.route(route.name) for route in routes]))
 
