@@ -73,11 +73,7 @@ class Tuner:
         return known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
 
     def tuning_of(self, manifest: Manifest) -> Tuning | None:
-        """Return what is known of a model on such a machine; nothing is measured.
-
-        Raises:
-            Unavailable: The store does not answer.
-        """
+        """Return what is known of a model on such a machine; nothing is measured. Blocks while the store is asked."""
         found = self.known(manifest) or self._stored(manifest.digest)
         if found is not None:
             self._remember(manifest, found)
@@ -176,8 +172,15 @@ class Tuner:
         return tuning.machine.key == self.machine.key
 
     def _stored(self, digest: str) -> Tuning | None:
-        """What was measured of a model or an encoder here; what cannot be read is as good as nothing."""
-        data = self._store.get_tuning(digest, machine=self.machine.key)
+        """What was measured of a model or an encoder here; what cannot be read is as good as nothing.
+
+        A store may refuse to say that something is missing: S3 does so to who may read but not list.
+        """
+        try:
+            data = self._store.get_tuning(digest, machine=self.machine.key)
+        except Unavailable as error:
+            logger.warning("what was measured cannot be read: %s", error, extra={"action": "tune"})
+            return None
         return None if data is None else read_tuning(data)
 
     def _keep(self, digest: str, tuning: Tuning) -> None:

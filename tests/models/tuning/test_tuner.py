@@ -198,6 +198,21 @@ def test_a_store_that_takes_nothing_does_not_keep_a_model_from_serving(
     assert tuner.n_measured == 1
 
 
+def test_a_store_that_refuses_what_is_missing_does_not_keep_a_model_from_serving(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+
+    def refused(*_: object, **__: object) -> None:
+        raise Unavailable("the store does not answer: 403 Forbidden")
+
+    monkeypatch.setattr(store, "get_tuning", refused)
+    assert Counting(store, limits=NEVER).plan_of(manifest) == first_plan("onnx-fp32", HERE)
+    tuner = Counting(store)
+    assert tuner.plan_of(manifest) == tuner.plan_of(manifest)
+    assert tuner.n_measured == 1
+
+
 def test_a_cached_tuning_that_cannot_be_read_is_measured_again(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
     store.put_tuning(manifest.digest, b"half a fi", machine=HERE.key)
