@@ -18,7 +18,7 @@ from models.tuning.known import read_tuning
 from models.tuning.machine import this_machine
 from models.tuning.measure import CPU_WINDOW, GPU_WINDOW, Bench, Round
 from models.tuning.search import Limits, Search
-from schemas.errors import LexstreamError, Unavailable
+from schemas.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +129,9 @@ class Tuner:
             tuning = self.measure(manifest, examples)
         except Unavailable:
             raise
-        except (LexstreamError, MemoryError) as error:
-            logger.warning("%s is not tuned: %s", manifest.label, error, extra={"action": "tune"})
+        except Exception as error:  # noqa: BLE001 - a library that is not there, or not as it should be
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("%s is not tuned: %s", manifest.label, reason, extra={"action": "tune"})
             return None
         digest = manifest.digest
         self._remember(manifest, tuning)

@@ -198,6 +198,35 @@ def test_a_store_that_takes_nothing_does_not_keep_a_model_from_serving(
     assert tuner.n_measured == 1
 
 
+@pytest.mark.parametrize("asked", ["possible_backends", "quality_of"])
+@pytest.mark.parametrize("error", [ImportError("no such library"), RuntimeError("no such device"), KeyError("x")])
+def test_what_breaks_while_a_model_is_tuned_does_not_keep_it_from_serving(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch, asked: str, error: Exception
+) -> None:
+    store, manifest = fresh
+
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(tuning_module, asked, broken)
+    tuner = Counting(store)
+    assert tuner.plan_of(manifest) == first_plan("onnx-fp32", HERE)
+    assert tuner.n_measured == 1
+
+
+def test_a_store_that_goes_away_while_a_model_is_tuned_is_told(
+    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+
+    def away(*_: object) -> None:
+        raise Unavailable("the store does not answer")
+
+    monkeypatch.setattr(store, "get", away)
+    with pytest.raises(Unavailable):
+        Tuner(store).plan_of(manifest)
+
+
 def test_a_store_that_refuses_what_is_missing_does_not_keep_a_model_from_serving(
     fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
