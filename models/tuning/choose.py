@@ -106,10 +106,10 @@ def _trial(attempt: Attempt, quality: Quality | None, served: Plan) -> Trial:
 
 
 def _verdict(attempt: Attempt, quality: Quality | None, served: Plan) -> Verdict:
-    if attempt.error:
-        return Verdict.FAILED
     if attempt.plan == served:
         return Verdict.SERVED
+    if attempt.error:
+        return Verdict.FAILED
     if quality is not None and not quality.good:
         return Verdict.WORSE if quality.loses else Verdict.DIFFERS
     return Verdict.SLOWER

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from models.engine.engine import Prediction
-from models.plans import Plan, Trial, Tuning, Verdict
+from models.plans import Plan, Trial, Tuning
 from models.tuning.candidates import Space, next_plan
 from models.tuning.choose import Attempt, Quality, best, trials_of
 from models.tuning.measure import Round
@@ -85,11 +85,14 @@ class Search:
         self.qualities: dict[str, Quality] = {}
 
     def know(self, trials: Iterable[Trial]) -> None:
-        """Take over speeds that were measured here of the same encoder, for another model or at another time."""
+        """Take over speeds that were measured here of the same encoder, for another model or at another time.
+
+        What failed then is tried again: one model or one moment may break what works for others.
+        """
         for trial in trials:
-            if trial.verdict is not Verdict.SKIPPED:
+            if trial.tokens_per_s > 0:
                 self.attempts[trial.plan] = Attempt(
-                    trial.plan, trial.tokens_per_s, trial.documents_per_s, rounds=_TURNS, error=trial.reason
+                    trial.plan, trial.tokens_per_s, trial.documents_per_s, rounds=_TURNS
                 )
 
     def note(self, plan: Plan, found: Round, quality: Quality) -> None:

@@ -78,3 +78,8 @@ def test_a_plan_that_serves_without_being_measured_is_in_the_table_once() -> Non
     found = trials_of([Attempt(INT8, 30)], {"onnx-int8": quality(0.1)}, served=FP32, skipped={FP32: "no time was left"})
     assert [(trial.plan, trial.verdict) for trial in found] == [(FP32, Verdict.SERVED), (INT8, Verdict.WORSE)]
     assert "not measured" in found[0].reason
+
+
+def test_what_serves_in_spite_of_an_error_is_told_to_serve() -> None:
+    (trial,) = trials_of([Attempt(FP32, error="no memory")], {}, served=FP32, skipped={})
+    assert (trial.verdict, trial.reason) == (Verdict.SERVED, "no memory")

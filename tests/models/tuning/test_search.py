@@ -153,6 +153,32 @@ def test_known_speeds_save_the_measuring() -> None:
     assert stand.now == spent + 2
 
 
+def test_what_failed_for_one_model_is_tried_again_for_another() -> None:
+    stand = Stand(b=ModelError("it broke on a document"), c=2.0)
+    space = Space(MACHINE, ["b", "c"])
+    first = stand.search(space=space)
+    plan = first.run()
+    assert plan is not None
+    stand.speeds["b"] = 5.0
+    again = stand.search(space=space)
+    again.know(first.tuning(plan, n_labels=5).trials)
+    found = again.run()
+    assert found is not None
+    assert found.backend == "b"
+
+
+def test_what_serves_unmeasured_is_measured_for_another_model() -> None:
+    stand = Stand(a=1.0)
+    space = Space(MACHINE, ["a"])
+    plan = first_plan("a", MACHINE)
+    first = stand.search(budget_s=0.0, space=space)
+    assert first.run() is None
+    again = stand.search(space=space)
+    again.know(first.tuning(plan, n_labels=5).trials)
+    again.run()
+    assert stand.judged == ["a"]
+
+
 def test_progress_is_told_and_never_falls() -> None:
     told: list[float] = []
     Stand(a=1.0, b=5.0, c=6.0).search(budget_s=20.0).run(on_progress=told.append)
