@@ -134,7 +134,7 @@ class Search:
     def _try(self, plan: Plan) -> None:
         try:
             if self._champion and self._champion[0] == plan:
-                self._round(plan, self._champion[1])
+                self._champion_round(*self._champion)
                 return
             running = self._open(plan)
             try:
@@ -145,8 +145,7 @@ class Search:
         except Unavailable:
             raise
         except (LexstreamError, MemoryError) as error:
-            self.attempts[plan] = Attempt(plan, error=_short(error))
-            logger.info("%s cannot run here: %s", plan.backend, error, extra={"action": "tune"})
+            self._failed(plan, error)
         else:
             self._keep_better(plan, running)
 
@@ -159,7 +158,21 @@ class Search:
                 return
             self._round(plan, running)
             if self._champion:
-                self._round(*self._champion)
+                self._champion_round(*self._champion)
+
+    def _champion_round(self, plan: Plan, running: Running) -> None:
+        """Measure the best plan so far once more; what breaks it is no fault of the plan that it is compared with."""
+        try:
+            self._round(plan, running)
+        except Unavailable:
+            raise
+        except (LexstreamError, MemoryError) as error:
+            self._failed(plan, error)
+            self._crown(None)
+
+    def _failed(self, plan: Plan, error: BaseException) -> None:
+        self.attempts[plan] = Attempt(plan, error=_short(error))
+        logger.info("%s cannot run here: %s", plan.backend, error, extra={"action": "tune"})
 
     def _judged_round(self, plan: Plan, running: Running) -> None:
         """The first round is for the answers: some libraries prepare each new shape, which a worker does but once."""

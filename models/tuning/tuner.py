@@ -129,7 +129,7 @@ class Tuner:
             tuning = self.measure(manifest, examples)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - a library that is not there, or not as it should be
+        except Exception as error:  # such as a library that is not there, or not as it should be
             reason = f"{type(error).__name__}: {error}"
             logger.warning("%s is not tuned: %s", manifest.label, reason, extra={"action": "tune"})
             return None

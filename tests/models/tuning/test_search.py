@@ -109,6 +109,27 @@ def test_a_plan_that_cannot_run_is_told_and_not_chosen(error: LexstreamError) ->
     assert stand.open == []
 
 
+class Breaking(Stand):
+    """Breaks a backend for good once another plan than its first was opened."""
+
+    def load(self, plan: Plan) -> "Loaded":
+        loaded = super().load(plan)
+        if len(self.judged) == 2:
+            self.speeds["c"] = ModelError("it broke later")
+        return loaded
+
+
+def test_a_champion_that_breaks_while_it_is_compared_does_not_take_its_challenger_along() -> None:
+    stand = Breaking(b=5.0, c=6.0)
+    search = stand.search(space=Space(MACHINE, ["c", "b"]))
+    plan = search.run()
+    assert plan is not None
+    assert plan.backend == "b"
+    assert Verdict.FAILED in table(search, plan)["c"]
+    assert Verdict.FAILED not in table(search, plan)["b"]
+    assert stand.open == []
+
+
 def test_a_store_that_is_away_ends_the_search() -> None:
     stand = Stand(a=1.0, b=Unavailable("the store is away"), c=2.0)
     with pytest.raises(Unavailable):
