@@ -85,9 +85,16 @@ class Settings(BaseSettings):
     """Largest document event; a larger one is a dead letter. Output topics take 2.5 times as much."""
     dead_letter_limit: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Stop when more than this share of the last 1,000 events became dead letters."""
-    backend: Literal["auto", "torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-bf16", "openvino-fp32"] = (
-        "auto"
-    )
+    backend: Literal[
+        "auto",
+        "torch-fp32",
+        "torch-bf16",
+        "onnx-int8",
+        "onnx-fp32",
+        "openvino-int8",
+        "openvino-bf16",
+        "openvino-fp32",
+    ] = "auto"
     """What runs the encoder; auto: the fastest on this machine that answers as well as torch-fp32."""
     tuning_s: Annotated[float, Field(ge=0, le=600)] = 50.0
     """Most seconds of measuring how a model runs best on a machine of which that is not known; 0: none."""

@@ -121,8 +121,9 @@ def _stored(encoder: Encoder, weights: bytes, *, store: Store) -> dict[str, Any]
         "maxTokens": encoder.max_tokens,
         "files": {name: store.put(data) for name, data in files.items()},
     }
-    graphs = {name: store.put(graph) for name, graph in export_graphs(config, weights).items()}
-    return {"encoder": EncoderManifest.model_validate(described), "graphs": graphs}
+    graphs = export_graphs(config, weights, tokenizer=files[TOKENIZER])
+    put = {name: store.put(graph) for name, graph in graphs.items()}
+    return {"encoder": EncoderManifest.model_validate(described), "graphs": put}
 
 
 def _with_self_tests(draft: Manifest, documents: Sequence[LabelledDocument], *, store: Store) -> Manifest:

@@ -23,7 +23,9 @@ class SettingOption:
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 IndexType = Literal["UnicodeCodePoint", "Utf16CodeUnit", "Utf8CodeUnit"]
-Backend = Literal["auto", "torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-bf16", "openvino-fp32"]
+Backend = Literal[
+    "auto", "torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-int8", "openvino-bf16", "openvino-fp32"
+]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["auto", "text", "json"]
 

@@ -13,10 +13,10 @@ Floats = NDArray[np.float32]
 
 TORCH_BACKENDS: Final = ("torch-fp32", "torch-bf16")
 ONNX_BACKENDS: Final = ("onnx-int8", "onnx-fp32")
-OPENVINO_BACKENDS: Final = ("openvino-bf16", "openvino-fp32")
+OPENVINO_BACKENDS: Final = ("openvino-int8", "openvino-bf16", "openvino-fp32")
 BACKENDS: Final = TORCH_BACKENDS + ONNX_BACKENDS + OPENVINO_BACKENDS
-GRAPHS: Final[Mapping[str, str]] = {name: name for name in ONNX_BACKENDS} | dict.fromkeys(
-    OPENVINO_BACKENDS, "onnx-fp32"
+GRAPHS: Final[Mapping[str, str]] = {name: name for name in (*ONNX_BACKENDS, "openvino-int8")} | dict.fromkeys(
+    ("openvino-bf16", "openvino-fp32"), "onnx-fp32"
 )
 """Which graph of an artefact a backend reads; torch reads the weights themselves."""
 

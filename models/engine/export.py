@@ -1,7 +1,8 @@
-"""Encoders to ONNX graphs: FP32 and dynamic INT8. Used at the end of a training.
+"""Encoders to ONNX graphs: FP32 and two of dynamic INT8. Used at the end of a training.
 
-INT8 has weights per channel; activations are scaled per micro-batch while it runs, so results move a little with the
-company that a document is in. That costs quality, which is why an evaluation decides whether it is served.
+INT8 has weights per channel. For ONNX Runtime activations are scaled per micro-batch while it runs, so results move a
+little with the company that a document is in; for OpenVINO per token (``models.engine.int8_graph``). That costs
+quality, which is why an evaluation decides whether it is served.
 """
 
 import tempfile
@@ -15,24 +16,31 @@ import onnx
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from models.encoder import module_from, read_config
+from models.encoder import max_tokens_of, module_from, read_config
 from models.engine.bert_graph import fused_bert, is_fusible
+from models.engine.int8_graph import calibration_samples, int8_graph
 
 _QUANTISED = ("MatMul", "Attention", "Gemm")
 _OPSET = 20
 
 
-def export_graphs(config: bytes, weights: bytes) -> dict[str, bytes]:
+def export_graphs(config: bytes, weights: bytes, *, tokenizer: bytes) -> dict[str, bytes]:
     """Return the graphs of an encoder by the backend that runs them. Takes seconds; large encoders tens of them.
 
     Args:
         config: Its ``config.json``.
         weights: Its ``model.safetensors``, as ``models.encoder.weights_of`` gives it.
+        tokenizer: Its ``tokenizer.json``.
     """
     facts = read_config(config)
     tensors: Mapping[str, NDArray[np.float32]] = load(weights)
-    graph = fused_bert(facts, tensors) if is_fusible(facts) else _traced(config, tensors)
-    return {"onnx-fp32": graph.SerializeToString(), "onnx-int8": quantised(graph)}
+    fusible = is_fusible(facts)
+    graph = fused_bert(facts, tensors) if fusible else _traced(config, tensors)
+    graphs = {"onnx-fp32": graph.SerializeToString(), "onnx-int8": quantised(graph)}
+    if fusible:
+        samples = calibration_samples(tokenizer, max_tokens=max_tokens_of(facts))
+        graphs["openvino-int8"] = int8_graph(graph, samples=samples).SerializeToString()
+    return graphs
 
 
 def quantised(graph: onnx.ModelProto) -> bytes:

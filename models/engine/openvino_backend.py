@@ -1,7 +1,8 @@
-"""OpenVINO, BF16 or FP32, on the same graph as ONNX Runtime. Imports neither torch nor transformers.
+"""OpenVINO: BF16 or FP32 on the same graph as ONNX Runtime, INT8 on its own. Imports neither torch nor transformers.
 
-OpenVINO's ONNX reader knows ONNX Runtime's fused operators, so an artefact carries no second graph for it. Compiling
-one takes a tenth of a second; there is no cache of compiled graphs.
+OpenVINO's ONNX reader knows ONNX Runtime's fused operators. For INT8 the weights are so in the graph; activations are
+scaled per token and group of channels while it runs, and what is no matrix product is in BF16 where the processor can.
+Compiling a graph takes a tenth of a second; there is no cache of compiled ones.
 """
 
 import logging
@@ -13,13 +14,17 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from models.engine.backend import Floats, Ints
+from models.engine.cpus import cpu_features
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
 
 logger = logging.getLogger(__name__)
 
-_PRECISIONS: Final = {"openvino-bf16": "bf16", "openvino-fp32": "f32"}
-_CAPABILITIES: Final = {"bf16": "BF16", "f32": "FP32"}
+_CAPABILITIES: Final = {"openvino-bf16": "BF16", "openvino-fp32": "FP32", "openvino-int8": "INT8"}
+_INT8_FEATURES: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
+"""What multiplies INT8; other processors would gain nothing from it."""
+_INT8_GROUP: Final = 128
+"""Channels that share a scale. Measured: 384 is 5 % faster and errs by a quarter more, 64 is 8 % slower."""
 _MEMORY_SIGNS: Final = ("Failed to allocate", "bad_alloc", "bad allocation", "out_of_memory", "out of memory")
 _CACHED_SHAPES: Final = 256
 """Prepared operators a stream keeps. Without a bound of ours it is 5,000, some 0.3 MB each."""
@@ -82,7 +87,13 @@ class OpenVinoBackend:
 
 def runs_openvino(backend: str) -> bool:
     """Whether this machine's processor can run a backend as it is named, rather than in another precision."""
-    return _CAPABILITIES[_PRECISIONS[backend]] in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    fast = backend != "openvino-int8" or not _INT8_FEATURES.isdisjoint(cpu_features())
+    return fast and _CAPABILITIES[backend] in _capabilities()
+
+
+def _capabilities() -> list[str]:
+    names: list[str] = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return names
 
 
 @cache
@@ -97,8 +108,10 @@ def _core() -> Any:
 
 
 def _properties(plan: Plan) -> dict[str, Any]:
-    return {
-        "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.backend],
+    in_bf16 = plan.backend != "openvino-fp32" and "BF16" in _capabilities()
+    quantised = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": _INT8_GROUP} if plan.backend == "openvino-int8" else {}
+    return quantised | {
+        "INFERENCE_PRECISION_HINT": "bf16" if in_bf16 else "f32",
         "NUM_STREAMS": plan.streams,
         "INFERENCE_NUM_THREADS": plan.streams * plan.threads,
         # Workers that share a machine would all pin themselves to its first cores.

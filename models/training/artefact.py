@@ -109,5 +109,6 @@ def _encoder_manifest(encoder: Encoder, *, store: Store, weights: str) -> Encode
 
 
 def _graphs(encoder: Encoder, *, store: Store, weights: str) -> dict[str, str]:
-    graphs = export_graphs(encoder.config.read_bytes(), store.get(weights))
+    tokenizer = encoder.tokenizer.read_bytes()
+    graphs = export_graphs(encoder.config.read_bytes(), store.get(weights), tokenizer=tokenizer)
     return {name: store.put(graph) for name, graph in graphs.items()}

@@ -48,11 +48,10 @@ class Space:
 
     def is_needless(self, backend: str, qualities: Qualities) -> bool:
         """Whether the same library is known to be good in a precision that this machine computes faster."""
-        coarser = _COARSER.get(backend, "")
-        quality = qualities.get(coarser)
         # What computes in BF16 is only a candidate where the processor does; any processor runs INT8, some slowly.
-        fast = "int8" not in coarser or not _INT8.isdisjoint(self.machine.features)
-        return fast and quality is not None and quality.good
+        fast_int8 = not _INT8.isdisjoint(self.machine.features)
+        fast = (each for each in _COARSER.get(backend, ()) if "int8" not in each or fast_int8)
+        return any(qualities[each].good for each in fast if each in qualities)
 
     def left_out(self, attempts: Iterable[Attempt], qualities: Qualities) -> dict[Plan, str]:
         """Return the plans that were not tried in the end, and why."""
@@ -65,13 +64,25 @@ class Space:
         }
 
 
-_COARSER: Final = {"openvino-fp32": "openvino-bf16", "onnx-fp32": "onnx-int8", "torch-fp32": "torch-bf16"}
+_COARSER: Final = {
+    "openvino-fp32": ("openvino-bf16", "openvino-int8"),
+    "onnx-fp32": ("onnx-int8",),
+    "torch-fp32": ("torch-bf16",),
+}
 _INT8: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"})
 _NEEDLESS: Final = "not needed: a coarser precision of the same library is faster here, and good"
 _LATE: Final = "no time was left"
 _LAST: Final = "not needed: another backend answers as well without loading torch"
 _NO_BF16: Final = "the processor does not compute in BF16"
-_ORDER: Final = ("openvino-bf16", "onnx-int8", "openvino-fp32", "onnx-fp32", "torch-bf16", "torch-fp32")
+_ORDER: Final = (
+    "openvino-bf16",
+    "openvino-int8",
+    "onnx-int8",
+    "openvino-fp32",
+    "onnx-fp32",
+    "torch-bf16",
+    "torch-fp32",
+)
 
 
 def space_of(machine: Machine, possible: Sequence[str], *, torch_is_loaded: bool) -> Space:

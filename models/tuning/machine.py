@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from models.engine.cpus import available_cpus
+from models.engine.cpus import available_cpus, read_cpuinfo
 from models.plans import Machine
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
@@ -19,8 +19,6 @@ _FEATURES: Final = frozenset(
     }
 )
 _BF16: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
-_NAME_KEYS: Final = ("model name", "Hardware", "cpu model", "CPU part")
-_FEATURE_KEYS: Final = ("flags", "Features")
 
 
 def this_machine(
@@ -42,18 +40,6 @@ def this_machine(
         gpu=_graphics(graphics),
         runtimes={name: found for name in _RUNTIMES if (found := _version(name))},
     )
-
-
-def read_cpuinfo(text: str) -> tuple[str, frozenset[str]]:
-    """Return name and instruction sets of the first processor in the text of ``/proc/cpuinfo``."""
-    facts: dict[str, str] = {}
-    for line in text.splitlines():
-        key, separator, value = line.partition(":")
-        if separator:
-            facts.setdefault(key.strip(), value.strip())
-    name = next((facts[key] for key in _NAME_KEYS if facts.get(key)), "")
-    features = next((facts[key] for key in _FEATURE_KEYS if key in facts), "")
-    return " ".join(name.split()), frozenset(features.split())
 
 
 def has_bf16(machine: Machine) -> bool:

@@ -77,7 +77,7 @@ def _pair(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 @cache
 def tiny_graphs(seed: int = 0) -> dict[str, bytes]:
-    return export_graphs(tiny_config(), tiny_weights(seed))
+    return export_graphs(tiny_config(), tiny_weights(seed), tokenizer=find_encoder().tokenizer.read_bytes())
 
 
 def random_head(kind: Kind, *, width: int = WIDTH, seed: int = 1, spread: float = 1.0) -> EntityHead | ClassHead:

@@ -24,7 +24,7 @@ from tests.models.artefacts import tiny_config, tiny_graphs, tiny_weights
 # The root mean square of the difference, relative to that of FP32 torch.
 TOLERANCE = {
     "torch-fp32": 1e-6, "onnx-fp32": 1e-5, "openvino-fp32": 1e-5,
-    "torch-bf16": 0.03, "openvino-bf16": 0.03, "onnx-int8": 0.25,
+    "torch-bf16": 0.03, "openvino-bf16": 0.03, "onnx-int8": 0.25, "openvino-int8": 0.05,
 }  # fmt: skip
 
 
@@ -99,12 +99,13 @@ def random_encoder(**facts: Any) -> tuple[bytes, bytes]:
 
 def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
     config, weights = random_encoder(model_type="roberta", type_vocab_size=1)
-    graphs = export_graphs(config, weights)
+    graphs = export_graphs(config, weights, tokenizer=b"")
     ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
     ids[0, 15:] = 1
     (tmp_path / "one").mkdir()
     reference = backend("torch-fp32", tmp_path / "one", config=config, weights=weights, graphs=graphs)
-    for name in GRAPHS:
+    assert set(graphs) == {"onnx-fp32", "onnx-int8"}
+    for name in (name for name, graph in GRAPHS.items() if graph in graphs):
         got = backend(name, tmp_path, config=config, weights=weights, graphs=graphs)
         assert difference(got, reference, ids) < TOLERANCE[name]
 

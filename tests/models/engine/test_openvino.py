@@ -94,6 +94,7 @@ def test_a_backend_that_the_processor_cannot_run_is_refused(tmp_path: Path, monk
             return ["FP32", "INT8"]
 
     monkeypatch.setattr(openvino_backend, "_core", OldProcessor)
+    monkeypatch.setattr(openvino_backend, "cpu_features", lambda: frozenset({"avx2"}))
     manifest = make_manifest(Store(f"file://{tmp_path}"))
     assert loading.possible_backends(manifest) == [
         "torch-fp32",
@@ -105,6 +106,27 @@ def test_a_backend_that_the_processor_cannot_run_is_refused(tmp_path: Path, monk
     loading.check_backend(manifest, "openvino-fp32")
     with pytest.raises(ArtefactError, match=r"got backend 'openvino-bf16'.* onnx-fp32, openvino-fp32 on this machine"):
         loading.check_backend(manifest, "openvino-bf16")
+
+
+@pytest.mark.parametrize(
+    ("features", "runs"), [({"avx512_vnni"}, True), ({"avx_vnni"}, True), ({"amx_int8"}, True), ({"avx512f"}, False)]
+)
+def test_int8_is_offered_where_the_processor_multiplies_it(
+    features: set[str], runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_backend, "cpu_features", lambda: frozenset(features))
+    assert openvino_backend.runs_openvino("openvino-int8") is runs
+    assert openvino_backend.runs_openvino("openvino-fp32")
+
+
+def test_int8_weights_stay_int8_when_loaded(tmp_path: Path) -> None:
+    (tmp_path / "graph").write_bytes(tiny_graphs()["openvino-int8"])
+    core = openvino_backend._core()
+    properties = openvino_backend._properties(Plan(backend="openvino-int8"))
+    operators = core.compile_model(core.read_model(tmp_path / "graph"), "CPU", properties).get_runtime_model().get_ops()
+    products = [each for each in operators if each.get_rt_info()["layerType"].astype(str) == "FullyConnected"]
+    assert len(products) == 8
+    assert all("int8_t" in str(each.input(1).get_element_type()) for each in products)
 
 
 def test_without_the_graph_that_it_reads_it_is_not_possible(tmp_path: Path) -> None:

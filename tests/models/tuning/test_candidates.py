@@ -6,7 +6,7 @@ from models.tuning.choose import Attempt, Quality
 
 GOOD = Quality(score=0.9, reference=0.9, agreement=1.0, n_labels=1)
 BAD = Quality(score=0.5, reference=0.9, agreement=0.5, n_labels=1)
-ALL = ["torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-bf16", "openvino-fp32"]
+ALL = ["torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-int8", "openvino-bf16", "openvino-fp32"]
 
 
 def machine(cpus: int = 16, *, gpu: str = "", features: tuple[str, ...] = ("amx_bf16",)) -> Machine:
@@ -38,7 +38,7 @@ def test_no_shape_takes_more_processors_than_there_are(cpus: int) -> None:
 
 def test_torch_is_loaded_only_where_it_is_needed() -> None:
     space = space_of(machine(), ALL, torch_is_loaded=False)
-    assert list(space.backends) == ["openvino-bf16", "onnx-int8", "openvino-fp32", "onnx-fp32"]
+    assert list(space.backends) == ["openvino-bf16", "openvino-int8", "onnx-int8", "openvino-fp32", "onnx-fp32"]
     assert list(space.last) == ["torch-bf16", "torch-fp32"]
     assert not space_of(machine(), ALL, torch_is_loaded=True).last
     on_gpu = space_of(machine(gpu="H"), ALL, torch_is_loaded=False)
@@ -161,7 +161,8 @@ def test_what_was_left_out_has_a_reason() -> None:
         (("amx_bf16", "avx512_vnni"), (), {"openvino-bf16", "onnx-int8"}),
         (("amx_bf16",), (), {"openvino-bf16", "onnx-int8", "onnx-fp32"}),
         (("amx_bf16", "avx512_vnni"), ("onnx-int8",), {"openvino-bf16", "onnx-int8", "onnx-fp32"}),
-        (("avx512_vnni",), (), {"openvino-fp32", "onnx-int8"}),
+        (("avx512_vnni",), (), {"onnx-int8"}),
+        (("avx512_vnni",), ("openvino-int8",), {"openvino-fp32", "onnx-int8"}),
     ],
 )
 def test_fp32_is_not_tried_where_a_coarser_precision_is_good(
@@ -169,7 +170,7 @@ def test_fp32_is_not_tried_where_a_coarser_precision_is_good(
 ) -> None:
     space = space_of(machine(features=features), ALL, torch_is_loaded=False)
     done = Measured(space, dict.fromkeys(ALL, 1.0), bad=bad).run()
-    assert {plan.backend for plan in done.attempts} == tried
+    assert {plan.backend for plan in done.attempts} == tried | {"openvino-int8"}
     reasons = space.left_out(done.attempts.values(), done.qualities)
     needless = {plan.backend for plan, reason in reasons.items() if "coarser" in reason}
     assert needless == {name for name in ("openvino-fp32", "onnx-fp32") if name not in tried}

@@ -2,8 +2,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from models.engine.cpus import read_cpuinfo
 from models.plans import Machine
-from models.tuning.machine import has_bf16, read_cpuinfo, this_machine
+from models.tuning.machine import has_bf16, this_machine
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel
