@@ -11,6 +11,10 @@ TOLERATED_LOSS: Final = 0.003
 TELLING_LABELS: Final = 400
 """Fewer labels than these cannot show so small a loss; then a backend must give almost the same answers."""
 SAME: Final = 0.99
+FEWEST_FINDINGS: Final = 20
+"""Fewer entities or classes of FP32's than these show nothing, unless there are no more documents to ask about."""
+_FP32: Final = "-fp32"
+_TOO_LITTLE: Final = "too little was asked to see whether it answers as FP32 does"
 _UNMEASURED: Final = "not measured here; its backend was good where the model was trained"
 
 
@@ -23,12 +27,14 @@ class Quality:
         reference: The same of FP32's answers.
         agreement: Micro F1 of its answers against FP32's.
         n_labels: On how many labels scores were measured, those in documents that the model has seen left out.
+        telling: Whether enough was asked to see a difference from FP32, or none is to be expected.
     """
 
     score: float
     reference: float
     agreement: float
     n_labels: int
+    telling: bool = True
 
     @property
     def loses(self) -> bool:
@@ -38,7 +44,7 @@ class Quality:
     @property
     def good(self) -> bool:
         """Whether the backend may serve."""
-        return not self.loses and (self.n_labels >= TELLING_LABELS or self.agreement >= SAME)
+        return self.telling and not self.loses and (self.n_labels >= TELLING_LABELS or self.agreement >= SAME)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,25 @@ class Attempt:
 
 Qualities = Mapping[str, Quality]
 """By backend: how many streams there are, or how large a micro-batch may be, is no matter of quality."""
+
+
+def is_telling(*, n_findings: int, complete: bool) -> bool:
+    """Return whether answers show how good a backend is.
+
+    Args:
+        n_findings: Entities or classes that FP32 found in the documents that were asked about.
+        complete: Whether these are all the documents that there are.
+    """
+    return n_findings >= FEWEST_FINDINGS or (complete and n_findings > 0)
+
+
+def trusted(quality: Quality, *, backend: str, trained_on: str) -> Quality:
+    """Return the quality as it counts for a backend.
+
+    FP32 is FP32 in every library, and the backend that the training chose was judged there: both need no proof.
+    """
+    needs_none = backend.endswith(_FP32) or backend == trained_on
+    return replace(quality, telling=True) if needs_none else quality
 
 
 def best(attempts: Iterable[Attempt], qualities: Qualities) -> Attempt | None:
@@ -101,7 +126,7 @@ def _trial(attempt: Attempt, quality: Quality | None, served: Plan) -> Trial:
         score=quality.score if quality else None,
         agreement=quality.agreement if quality else None,
         verdict=_verdict(attempt, quality, served),
-        reason=attempt.error,
+        reason=attempt.error or ("" if quality is None or quality.telling else _TOO_LITTLE),
     )
 
 

@@ -11,7 +11,7 @@ from models.evaluation.counts import count_classes, count_entities, score
 from models.evaluation.guidance import label_counts
 from models.manifest import Manifest
 from models.training.answers import class_document, entity_document
-from models.tuning.choose import Quality
+from models.tuning.choose import Quality, is_telling
 from schemas.base import Message
 from schemas.errors import ArtefactCorrupt
 from schemas.labels import EntityLabel, LabelledDocument, Region
@@ -89,7 +89,12 @@ def quality_of(manifest: Manifest, examples: Examples, answers: Sequence[Predict
         reference=_micro_f1(manifest, documents, expected),
         agreement=_agreement(manifest, documents, expected, answers),
         n_labels=n_labels([example for example in asked if not example.seen]),
+        telling=is_telling(n_findings=_n_findings(expected), complete=len(asked) == len(examples)),
     )
+
+
+def _n_findings(answers: Iterable[Prediction]) -> int:
+    return sum(len(answer.get("entities", [])) + len(answer.get("classes", [])) for answer in answers)
 
 
 def _agreement(
@@ -99,7 +104,7 @@ def _agreement(
     answers: Sequence[Prediction],
 ) -> float:
     """As if what FP32 answered had been labelled. If neither says anything at all, they agree."""
-    if not any(said for answer in (*expected, *answers) for said in answer.values()):
+    if not _n_findings((*expected, *answers)):
         return 1.0
     pairs = zip(documents, expected, strict=True)
     return _micro_f1(manifest, [_as_label(document, answer) for document, answer in pairs], answers)

@@ -48,7 +48,7 @@ class Limits:
         return self.budget_s / _SHARE
 
 
-Judge = Callable[[Sequence[Prediction]], Quality]
+Judge = Callable[[str, Sequence[Prediction]], Quality]
 Open = Callable[[Plan], Running]
 
 
@@ -68,7 +68,7 @@ class Search:
         Args:
             space: What there is to try.
             open_plan: Loads the model as planned; raises a ``LexstreamError`` if it cannot run that way.
-            judge: Says how good answers to the first documents are.
+            judge: Says how good a backend's answers to the first documents are.
             n_documents: How many documents there are to be judged by.
             limits: How long to go on.
             clock: Seconds that never go back.
@@ -177,7 +177,7 @@ class Search:
     def _judged_round(self, plan: Plan, running: Running) -> None:
         """The first round is for the answers: some libraries prepare each new shape, which a worker does but once."""
         found = running.run(n_documents=self._n_documents, at_most_s=self._limits.trial_s)
-        self.qualities[plan.backend] = self._judge(found.answers)
+        self.qualities[plan.backend] = self._judge(plan.backend, found.answers)
         self._round(plan, running)
 
     def _round(self, plan: Plan, running: Running) -> None:

@@ -8,11 +8,12 @@ from threading import Lock
 from typing import Final
 
 from models.engine.loading import possible_backends
+from models.engine.readers import Prediction
 from models.manifest import WEIGHTS, Manifest
 from models.plans import Machine, Plan, Tuning
 from models.store import Store
 from models.tuning.candidates import Space, first_plan, space_of
-from models.tuning.choose import Quality
+from models.tuning.choose import Quality, trusted
 from models.tuning.examples import Examples, load_examples, n_labels, quality_of
 from models.tuning.known import read_tuning
 from models.tuning.machine import this_machine
@@ -116,7 +117,8 @@ class Tuner:
         if before := self._stored(manifest.encoder.files[WEIGHTS]):
             search.know(before.trials)
         if reference is not None:
-            search.note(reference.plan, reference.found, quality_of(manifest, examples, reference.found.answers))
+            quality = _judged(manifest, examples, backend=reference.plan.backend, answers=reference.found.answers)
+            search.note(reference.plan, reference.found, quality)
         plan = search.run(on_progress=on_progress) or self._shaped(manifest.plan.backend, manifest, None)
         tuning = search.tuning(plan, n_labels=n_labels(examples))
         self._keep(manifest.encoder.files[WEIGHTS], tuning)
@@ -148,8 +150,8 @@ class Tuner:
         texts = [example.document.text for example in examples]
         window = GPU_WINDOW if self.machine.gpu else CPU_WINDOW
 
-        def judge(answers: Sequence[object]) -> Quality:
-            return quality_of(manifest, examples, answers)  # type: ignore[arg-type]
+        def judge(backend: str, answers: Sequence[Prediction]) -> Quality:
+            return _judged(manifest, examples, backend=backend, answers=answers)
 
         return Search(
             self._space(manifest),
@@ -189,3 +191,7 @@ class Tuner:
             self._store.put_tuning(digest, tuning.model_dump_json(by_alias=True).encode(), machine=self.machine.key)
         except Unavailable as error:
             logger.warning("what was measured is not kept: %s", error, extra={"action": "tune"})
+
+
+def _judged(manifest: Manifest, examples: Examples, *, backend: str, answers: Sequence[Prediction]) -> Quality:
+    return trusted(quality_of(manifest, examples, answers), backend=backend, trained_on=manifest.plan.backend)

@@ -1,7 +1,20 @@
+from dataclasses import replace
+
 import pytest
 
 from models.plans import Plan, Verdict
-from models.tuning.choose import SAME, TELLING_LABELS, TOLERATED_LOSS, Attempt, Quality, best, trials_of
+from models.tuning.choose import (
+    FEWEST_FINDINGS,
+    SAME,
+    TELLING_LABELS,
+    TOLERATED_LOSS,
+    Attempt,
+    Quality,
+    best,
+    is_telling,
+    trials_of,
+    trusted,
+)
 
 FP32 = Plan(backend="torch-fp32")
 BF16 = Plan(backend="openvino-bf16")
@@ -24,10 +37,49 @@ def quality(score: float, *, agreement: float = 1.0, n_labels: int = TELLING_LAB
         (quality(0.9, agreement=SAME, n_labels=TELLING_LABELS - 1), True),
         (quality(0.95, agreement=SAME - 0.001, n_labels=TELLING_LABELS - 1), False),
         (quality(0.8, agreement=1.0, n_labels=3), False),
+        (replace(EXACT, telling=False), False),
     ],
 )
 def test_what_may_serve_is_as_good_as_fp32_or_says_the_same_where_labels_are_few(found: Quality, good: bool) -> None:
     assert found.good is good
+
+
+@pytest.mark.parametrize(
+    ("n_findings", "complete", "telling"),
+    [
+        (FEWEST_FINDINGS, False, True),
+        (FEWEST_FINDINGS - 1, False, False),
+        (FEWEST_FINDINGS - 1, True, True),
+        (0, True, False),
+    ],
+)
+def test_few_findings_tell_nothing_unless_all_documents_were_asked(
+    n_findings: int, complete: bool, telling: bool
+) -> None:
+    assert is_telling(n_findings=n_findings, complete=complete) is telling
+
+
+@pytest.mark.parametrize(
+    ("backend", "good"),
+    [
+        ("onnx-fp32", True),
+        ("openvino-fp32", True),
+        ("onnx-int8", False),
+        ("openvino-bf16", True),
+        ("torch-bf16", False),
+    ],
+)
+def test_only_fp32_and_the_backend_of_the_training_serve_without_proof(backend: str, good: bool) -> None:
+    unproven = replace(EXACT, telling=False)
+    assert trusted(unproven, backend=backend, trained_on="openvino-bf16").good is good
+    differs = replace(unproven, agreement=0.5)
+    assert not trusted(differs, backend=backend, trained_on="openvino-bf16").good
+
+
+def test_a_backend_without_proof_is_told_as_such() -> None:
+    (_, trial) = trials_of([Attempt(INT8, 30)], {"onnx-int8": replace(EXACT, telling=False)}, served=FP32, skipped={})
+    assert trial.verdict is Verdict.DIFFERS
+    assert "too little" in trial.reason
 
 
 def test_the_fastest_that_is_good_is_the_best() -> None:

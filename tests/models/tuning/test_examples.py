@@ -101,6 +101,17 @@ def test_saying_nothing_agrees_with_nothing(store: Store) -> None:
     assert quality_of(entities(store), examples, [found(PERSON)]).agreement == 0.0
 
 
+@pytest.mark.parametrize(("n_asked", "good"), [(2, False), (3, True)])
+def test_few_answers_are_only_enough_if_there_are_no_more_documents(store: Store, n_asked: int, good: bool) -> None:
+    examples = examples_of([document(number) for number in range(3)], [found(PERSON, PLACE)] * 3)
+    assert quality_of(entities(store), examples, [found(PERSON, PLACE)] * n_asked).good is good
+
+
+def test_silence_proves_nothing(store: Store) -> None:
+    examples = examples_of([document()], [found()])
+    assert not quality_of(entities(store), examples, [found()]).good
+
+
 def test_classes_are_judged_too(store: Store) -> None:
     manifest = make_manifest(store, Kind.MULTI_LABEL)
     documents = [document(classes=("Person", "Place")), document(1, classes=("Amount",))]

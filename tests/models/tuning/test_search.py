@@ -38,8 +38,9 @@ class Stand:
         self.most_open = max(self.most_open, len(self.open))
         return Loaded(self, plan)
 
-    def judge(self, answers: Sequence[object]) -> Quality:
+    def judge(self, backend: str, answers: Sequence[object]) -> Quality:
         (answer,) = answers
+        assert answer == backend
         self.judged.append(str(answer))
         return BAD if answer == "a" else GOOD
 
