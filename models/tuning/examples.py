@@ -38,15 +38,17 @@ Examples = Sequence[Example]
 
 
 def sample_of(documents: Iterable[LabelledDocument]) -> list[LabelledDocument]:
-    """Return the first documents that are enough to judge by; at least one if there is any."""
+    """Return the first documents that are enough to judge by; the shortest where each alone is too long."""
     chosen: list[LabelledDocument] = []
+    too_long: list[LabelledDocument] = []
     n_chars = 0
     for document in documents:
-        if chosen and (len(chosen) == MOST_DOCUMENTS or n_chars + len(document.text) > MOST_CHARS):
-            continue
-        chosen.append(document)
-        n_chars += len(document.text)
-    return chosen
+        if n_chars + len(document.text) > MOST_CHARS:
+            too_long.append(document)
+        elif len(chosen) < MOST_DOCUMENTS:
+            chosen.append(document)
+            n_chars += len(document.text)
+    return chosen or sorted(too_long, key=lambda document: len(document.text))[:1]
 
 
 def examples_of(

@@ -71,8 +71,13 @@ def test_a_sample_is_bounded_in_documents_and_characters() -> None:
     assert len(sample_of(document(number, "short") for number in range(1000))) == MOST_DOCUMENTS
     long = [document(number, "x" * 20_000) for number in range(5)]
     assert len(sample_of(long)) == MOST_CHARS // 20_000
-    assert [each.id for each in sample_of([document(0, "x" * 2 * MOST_CHARS), *long])] == ["0"]
     assert sample_of([]) == []
+
+
+def test_a_document_that_is_too_long_is_only_sampled_where_all_are() -> None:
+    longest, shorter = document(0, "x" * 3 * MOST_CHARS), document(1, "x" * 2 * MOST_CHARS)
+    assert [each.id for each in sample_of([longest, document(2), shorter, document(3)])] == ["2", "3"]
+    assert [each.id for each in sample_of([longest, shorter, longest])] == ["1"]
 
 
 def test_scores_are_against_labels_and_agreement_against_fp32(store: Store) -> None:
