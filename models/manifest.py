@@ -4,7 +4,7 @@ import hashlib
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.plans import Plan, Tuning
 from schemas.base import Message
@@ -16,6 +16,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer.json"
+_SINCE_FORMAT_2: Final = frozenset({"plan", "tuning", "tuningSet"})
 
 
 def digest_of(data: bytes) -> str:
@@ -71,9 +72,12 @@ class Manifest(Message):
 
     ``plan`` and ``tuning`` are of the machine that it was trained on; ``tuningSet`` is what another one needs to find
     a plan of its own: held-out documents, and what FP32 says of them (``models.tuning.examples``).
+
+    Format 1 has none of them but a ``backend``, and in ``backends`` how fast each was. It is read as a plan of one
+    thread and no tuning, and written as it was, so that the model keeps its digest.
     """
 
-    format_version: Literal[2] = 2
+    format_version: Literal[1, 2] = 2
     project: str
     label: str
     kind: Kind
@@ -90,6 +94,7 @@ class Manifest(Message):
     plan: Plan
     tuning: Tuning | None = None
     tuning_set: Digest | None = None
+    backends: list[dict[str, Any]] = []
     dataset: DatasetFacts | None = None
     split: dict[str, Any] = {}
     seed: int = 0
@@ -99,9 +104,22 @@ class Manifest(Message):
     evaluation: Digest | None = None
     self_test: list[SelfTest] = []
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format_1(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("formatVersion") != 1 or "plan" in data or "backend" not in data:
+            return data
+        return data | {"plan": {"backend": data["backend"]}}
+
     def canonical(self) -> bytes:
         """Return the bytes that are stored and whose hash is the model's digest."""
-        return orjson.dumps(self.payload(), option=orjson.OPT_SORT_KEYS)
+        facts = self.payload()
+        if self.format_version == 1:
+            facts = {name: fact for name, fact in facts.items() if name not in _SINCE_FORMAT_2}
+            facts["backend"] = self.backend
+        else:
+            del facts["backends"]
+        return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
 
     @property
     def digest(self) -> str:

@@ -2,9 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+import orjson
 import pytest
 
+from models.engine.engine import Engine, Request
 from models.manifest import Manifest, digest_of
+from models.plans import Plan
 from models.store import Store
 from schemas.errors import ArtefactCorrupt, ArtefactNotFound, Unavailable
 from tests.models.artefacts import make_manifest
@@ -241,3 +244,60 @@ def test_a_tuning_set_is_a_part_of_its_model(store: Store) -> None:
     assert store.has(kept)
     store.delete_model(digest)
     assert not store.has(kept)
+
+
+def put_format_1(store: Store, root: Path) -> tuple[Manifest, str]:
+    """A model as it was stored before there were plans."""
+    manifest = make_manifest(store, label="old")
+    facts = manifest.payload()
+    for name in ("plan", "tuning", "tuningSet"):
+        del facts[name]
+    measured = {"name": "onnx-fp32", "tokensPerS": 8123.4, "score": 0.75, "served": True}
+    facts |= {"formatVersion": 1, "backend": "onnx-fp32", "backends": [measured]}
+    data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+    digest = digest_of(data)
+    path = root / "models/sha256" / digest.removeprefix("sha256:") / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    return manifest, digest
+
+
+def test_a_model_of_format_1_is_read_and_keeps_its_digest(local: Store, tmp_path: Path) -> None:
+    manifest, digest = put_format_1(local, tmp_path)
+    old = local.load_manifest(digest)
+    assert old.digest == digest
+    assert old.plan == Plan(backend="onnx-fp32")
+    assert (old.tuning, old.tuning_set) == (None, None)
+    assert old.blobs == manifest.blobs
+    assert local.save_manifest(old) == digest
+
+
+def test_a_model_of_format_1_does_not_keep_others_from_being_deleted(local: Store, tmp_path: Path) -> None:
+    manifest, _ = put_format_1(local, tmp_path)
+    other = local.put(b"nobody needs this")
+    local.delete_blob(other)
+    assert not local.has(other)
+    local.delete_blob(manifest.head)
+    assert local.has(manifest.head)
+    local.delete_model(local.save_manifest(manifest))
+    assert local.has(manifest.head)
+
+
+def test_a_model_of_format_1_answers(local: Store, tmp_path: Path) -> None:
+    _, digest = put_format_1(local, tmp_path)
+    with Engine(local) as engine:
+        model = engine.load(digest)
+        assert model.digest == digest
+        assert engine.predict([Request("Ann of Rome", (model,))])[0] is not None
+
+
+@pytest.mark.parametrize("facts", [{"formatVersion": 3}, {"formatVersion": 1, "plan": None}, {"formatVersion": 2}])
+def test_a_manifest_of_another_format_is_refused(local: Store, tmp_path: Path, facts: dict[str, object]) -> None:
+    payload = make_manifest(local).payload()
+    del payload["plan"]
+    data = orjson.dumps(payload | {"backend": "onnx-fp32"} | facts)
+    path = tmp_path / "models/sha256" / digest_of(data).removeprefix("sha256:") / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    with pytest.raises(ArtefactCorrupt, match="cannot read"):
+        local.load_manifest(digest_of(data))
