@@ -88,6 +88,8 @@ class Asking:
         missing = self._who(item).missing
         await self._tables.settle(set(missing))
         self._settled = {key: at for key, at in self._settled.items() if key not in self._tables.table().deployments}
+        if len(self._settled) >= _MOST_REMEMBERED:  # what does not exist is a publisher's to choose
+            self._settled.clear()
         self._settled |= dict.fromkeys(missing, last_arrival)
 
     def ask(self, items: Sequence[Item], urgency: Urgency) -> Question:
@@ -128,7 +130,7 @@ class _Who(NamedTuple):
 
 
 _NO_ONE = _Who(Answerers((), ()), frozenset())
-_MOST_RESOLVED = 10_000
+_MOST_REMEMBERED = 10_000
 
 
 class _Resolved:
@@ -141,7 +143,7 @@ class _Resolved:
     def who(self, tasks: Sequence[Task], language: str | None) -> _Who:
         key = (language, *[(task.project, task.deployment) for task in tasks])
         if (known := self._known.get(key)) is None:
-            if len(self._known) >= _MOST_RESOLVED:  # tasks and languages are a publisher's to choose
+            if len(self._known) >= _MOST_REMEMBERED:  # tasks and languages are a publisher's to choose
                 self._known.clear()
             known = _Who(resolve(self.table, tasks, language), frozenset(self.table.missing(tasks)))
             self._known[key] = known

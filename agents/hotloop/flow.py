@@ -11,8 +11,6 @@ from agents.hotloop.partitions import Share
 from agents.inference import Urgency
 from agents.routing import Routes
 
-IN_MODEL = 2
-"""Windows in the model: one is read, and the next is tokenised meanwhile."""
 MAX_UNCOMMITTED = 4
 """Windows that were taken but are not committed: enough to never wait for a commit, few enough to bound memory."""
 
@@ -35,6 +33,7 @@ class Flow:
         ask: Hands a window's events to the models.
         commit: Begins to commit one partition's part of a window.
         changed: Called when a window left the model or was committed, so that others may be taken.
+        in_model: The most windows in the model at the same time.
     """
 
     def __init__(
@@ -45,8 +44,10 @@ class Flow:
         ask: Callable[[Sequence[Share], Urgency], Question],
         commit: Commit,
         changed: Callable[[], None],
+        in_model: int,
     ) -> None:
         self._urgency = urgency
+        self._most_in_model = in_model
         self._supply = supply
         self._ask = ask
         self._commit = commit
@@ -88,9 +89,11 @@ class Flow:
     async def _take(self) -> None:
         while not self._stopping:
             await self._uncommitted.acquire()
-            shares = await self._next()
-            if not shares:
-                return
+            await self._take_one()
+
+    async def _take_one(self) -> None:
+        # In a method of its own, as below: whoever waits for the next window must not hold the last one's models.
+        if shares := await self._next():
             self._in_model.append((shares, self._ask(shares, self._urgency)))
             self._asked.set()
 
@@ -98,7 +101,7 @@ class Flow:
         while not self._stopping:
             self._wake.clear()
             n_in_model = len(self._in_model)
-            if n_in_model < IN_MODEL and (shares := self._supply.take(ahead=n_in_model > 0)):
+            if n_in_model < self._most_in_model and (shares := self._supply.take(ahead=n_in_model > 0)):
                 return shares
             await self._wake.wait()
         return []
@@ -107,13 +110,16 @@ class Flow:
         while not (self._stopping and not self._in_model):
             self._asked.clear()
             while self._in_model:
-                shares, question = self._in_model[0]
-                asked = await question.asked()
-                self._in_model.popleft()
-                self._begin_commits(shares, asked, question.routes)
-                self._changed()
+                await self._hand_on_one()
             if not self._stopping:
                 await self._asked.wait()
+
+    async def _hand_on_one(self) -> None:
+        shares, question = self._in_model[0]
+        asked = await question.asked()
+        self._in_model.popleft()
+        self._begin_commits(shares, asked, question.routes)
+        self._changed()
 
     def _begin_commits(self, shares: Sequence[Share], asked: Sequence[Asked], routes: Routes) -> None:
         rest = iter(asked)

@@ -25,6 +25,10 @@ from agents.routing import Routes
 
 STOP_S = 2.5
 """How long a stop waits for the windows in the model, and then for the transactions."""
+WINDOWS_IN_MODEL = 2
+"""Of a lane: one is read, and the next is tokenised meanwhile."""
+MOST_LONG = 3
+"""Long documents of a lane that are read at the same time: few enough to bound their memory."""
 _OBSERVE_S = 0.2
 
 
@@ -51,24 +55,22 @@ class _Lane:
         partitions = self._parts.partitions
         if ahead and not partitions.fills(self._priority, self._bounds):
             return []
-        self._parts.asking.look()
         return partitions.take_window(self._priority, self._bounds, ready=self._parts.asking.ready)
 
 
 class _Long:
-    """Documents that are too long for a window, of both lanes."""
+    """Documents of one lane that are too long for a window: each is one of its own."""
 
-    def __init__(self, parts: Parts, bounds: Bounds) -> None:
-        self._parts, self._bounds = parts, bounds
+    def __init__(self, priority: Priority, parts: Parts, bounds: Bounds) -> None:
+        self._priority, self._parts, self._bounds = priority, parts, bounds
 
     def take(self, *, ahead: bool) -> list[Share]:
         """Return the next one."""
-        self._parts.asking.look()
-        return self._parts.partitions.take_long(self._bounds, ready=self._parts.asking.ready)
+        return self._parts.partitions.take_long(self._priority, self._bounds, ready=self._parts.asking.ready)
 
 
 class HotLoop:
-    """Takes windows through the models: one flow a lane, and one of long documents.
+    """Takes windows through the models: a flow for each lane, and some for its long documents.
 
     Args:
         parts: What does the work.
@@ -87,10 +89,16 @@ class HotLoop:
         self._tasks: list[asyncio.Task[None]] = []
         self._crashed: asyncio.Future[None] | None = None
         parts.reader.on_arrival(self.wake)
+        long = range(MOST_LONG)
         self._flows = [
-            self._flow(Urgency.INTERACTIVE, _Lane(Priority.INTERACTIVE, parts, bounds)),
-            self._flow(Urgency.BULK, _Lane(Priority.BULK, parts, bounds)),
-            self._flow(Urgency.LONG, _Long(parts, bounds)),
+            self._flow(Urgency.INTERACTIVE, _Lane(Priority.INTERACTIVE, parts, bounds), in_model=WINDOWS_IN_MODEL),
+            self._flow(Urgency.BULK, _Lane(Priority.BULK, parts, bounds), in_model=WINDOWS_IN_MODEL),
+            # Flows of one each: long documents are of different partitions, and none waits for another.
+            *[
+                self._flow(Urgency.INTERACTIVE_LONG, _Long(Priority.INTERACTIVE, parts, bounds), in_model=1)
+                for _ in long
+            ],
+            *[self._flow(Urgency.BULK_LONG, _Long(Priority.BULK, parts, bounds), in_model=1) for _ in long],
         ]
 
     async def run(self, stop: asyncio.Event, *, crashed: "asyncio.Future[None]") -> None:
@@ -137,8 +145,8 @@ class HotLoop:
         if self._commits:
             await asyncio.wait(self._commits, timeout=STOP_S)
 
-    def _flow(self, urgency: Urgency, supply: Supply) -> Flow:
-        return Flow(urgency, supply=supply, ask=self._ask, commit=self._commit, changed=self.wake)
+    def _flow(self, urgency: Urgency, supply: Supply, *, in_model: int) -> Flow:
+        return Flow(urgency, supply=supply, ask=self._ask, commit=self._commit, changed=self.wake, in_model=in_model)
 
     def _ask(self, shares: Sequence[Share], urgency: Urgency) -> Question:
         items = [item for share in shares for item in share.items]
@@ -178,6 +186,7 @@ class HotLoop:
                 has_assignment=ownership.assigned is not None,
             )
             self._metrics.commit_age.set(self._status.commit_age())
+            self.wake()  # the serving table may be another one, and partitions may be gone
             await asyncio.sleep(_OBSERVE_S)
 
 

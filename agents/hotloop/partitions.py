@@ -139,26 +139,31 @@ class Partitions:
             bounds: Of the window; documents that are too long for it are left.
             ready: Whether an event can be answered now.
         """
-        lane = self._open(priority)
+        lane = self._open(priority, bounds)
         queues = [takewhile(lambda item: item.n_tokens <= bounds.long and ready(item), each.queue) for each in lane]
-        return [_share(partition, count) for partition, count in zip(lane, plan_window(queues, bounds), strict=True)
-                if count]  # fmt: skip
+        counts = plan_window(queues, bounds)
+        return [_share(partition, count) for partition, count in zip(lane, counts, strict=True) if count]
 
-    def take_long(self, bounds: Bounds, *, ready: Ready) -> list[Share]:
-        """Return a document that is too long for a window, as a window of its own; empty when none is next.
+    def take_long(self, priority: Priority, bounds: Bounds, *, ready: Ready) -> list[Share]:
+        """Return a lane's oldest document that is too long for a window, as a window of its own; else nothing.
 
         Nothing else of its partition is taken or in flight until it is answered, so that order is kept.
         """
-        for partition in self._all.values():
-            head = partition.head
-            if head and head.n_tokens > bounds.long and not partition.in_flight and ready(head):
-                partition.reading = True
-                return [_share(partition, 1)]
-        return []
+        found = [
+            (head.arrival, partition)
+            for partition in self._all.values()
+            if partition.lane.priority is priority and not partition.in_flight
+            if (head := partition.head) and head.n_tokens > bounds.long and ready(head)
+        ]
+        if not found:
+            return []
+        _, partition = min(found, key=lambda each: each[0])
+        partition.reading = True
+        return [_share(partition, 1)]
 
     def fills(self, priority: Priority, bounds: Bounds) -> bool:
         """Whether what waits in a lane is enough for a whole window."""
-        lane = self._open(priority)
+        lane = self._open(priority, bounds)
         n_documents = sum(len(partition.queue) for partition in lane)
         return n_documents >= bounds.n_documents or sum(partition.n_tokens for partition in lane) >= bounds.n_tokens
 
@@ -166,8 +171,10 @@ class Partitions:
         """Return the partitions whose next event cannot be answered now."""
         return [each for each in self._all.values() if (head := each.head) and not ready(head)]
 
-    def _open(self, priority: Priority) -> list[Partition]:
-        return [each for each in self._all.values() if each.lane.priority is priority and each.head]
+    def _open(self, priority: Priority, bounds: Bounds) -> list[Partition]:
+        """Return the partitions of a lane whose next event may be taken into a window."""
+        lane = [each for each in self._all.values() if each.lane.priority is priority]
+        return [each for each in lane if (head := each.head) and head.n_tokens <= bounds.long]
 
     @property
     def last_arrival(self) -> int:

@@ -12,8 +12,10 @@ from models.engine.readers import Prediction
 from models.plans import Plan
 from schemas.errors import ModelError
 
-THINKS_S: Final[Mapping[Urgency, float]] = {Urgency.INTERACTIVE: 0.01, Urgency.BULK: 0.03, Urgency.LONG: 0.3}
+THINKS_S: Final[Mapping[Urgency, float]] = {Urgency.INTERACTIVE: 0.01, Urgency.BULK: 0.03}
 """How long a window takes, so that a murder finds some in the model."""
+LONG_THINKS_S: Final = 0.3
+"""How long a document takes that is too long for a window."""
 SLOW_S: Final = 1.5
 """How long it takes while slowed down."""
 SLOW_FOR_S: Final = 6.0
@@ -86,7 +88,7 @@ class EchoEngine:
         return self._threads[urgency].submit(self._think, requests, urgency)
 
     def _think(self, requests: Sequence[Request], urgency: Urgency) -> list[Answer]:
-        time.sleep(SLOW_S if time.monotonic() < self._slow_until else THINKS_S[urgency])
+        time.sleep(SLOW_S if time.monotonic() < self._slow_until else THINKS_S.get(urgency, LONG_THINKS_S))
         return [answer(request) for request in requests]
 
 

@@ -73,14 +73,15 @@ class EntityReader:
 
     def __init__(self, model: LoadedModel, head: EntityHead, document: Document) -> None:
         self._model, self._head, self.document = model, head, document
-        self._logits = np.zeros((len(document.word_tokens), len(head.bias)), dtype=np.float32)
+        self._words, self._features = document.word_tokens, document.features
+        self._logits = np.zeros((len(self._words), len(head.bias)), dtype=np.float32)
 
     def read(self, segment: Segment, hidden: Floats) -> None:
         """Ask the head about the words that begin in the kept part."""
-        words = self.document.word_tokens
+        words = self._words
         low, high = np.searchsorted(words, (segment.keep_start, segment.keep_end))
         rows = hidden[words[low:high] - segment.keep_start]
-        self._logits[low:high] = self._head.logits(rows, self.document.features[low:high])
+        self._logits[low:high] = self._head.logits(rows, self._features[low:high])
 
     def result(self) -> Prediction:
         """Return the entities."""

@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Semaphore
 from time import perf_counter
 
 from models.engine.backend import Floats
@@ -96,18 +97,23 @@ class Reading:
                 for batch in pack(lengths, max_padded_tokens=most):
                     self.batches.append(MicroBatch(model, tuple(pieces[at] for at in batch)))
 
-    def run(self, batch: MicroBatch) -> None:
+    def run(self, batch: MicroBatch, *, freed: Callable[[], None] | None = None) -> None:
         """Take a micro-batch through its encoder and heads.
 
         One that breaks, or does not fit the memory, is halved and goes on, until what breaks is alone.
+
+        Args:
+            batch: One of ``batches``.
+            freed: For whoever holds one of the encoder's permits already: called when it is given back. Without it,
+                a permit is waited for.
         """
-        batch = batch.alive()
-        if not batch.pieces:
-            return
+        permits, batch = batch.model.permits, batch.alive()
         try:
-            hidden = self._encoded(batch)
-            with self._timed("head"):
-                _hand_out(batch.pieces, hidden)
+            with _permitted(permits, freed):
+                hidden = self._encoded(batch) if batch.pieces else None
+            if hidden is not None:
+                with self._timed("head"):
+                    _hand_out(batch.pieces, hidden)
         except Exception as error:
             if len(batch.pieces) == 1:
                 _fail(batch.pieces[0].asked, error)
@@ -155,7 +161,7 @@ class Reading:
             pad_id=tokenizer.pad_id,
             max_tokens=batch.model.manifest.encoder.max_tokens,
         )
-        with batch.model.permits, self._timed("forward"):
+        with self._timed("forward"):
             return batch.model.backend.encode(ids, mask)
 
     @contextmanager
@@ -165,6 +171,18 @@ class Reading:
             yield
         finally:
             self._observe(stage, perf_counter() - start)
+
+
+@contextmanager
+def _permitted(permits: Semaphore, freed: Callable[[], None] | None) -> Iterator[None]:
+    if freed is None:
+        permits.acquire()
+    try:
+        yield
+    finally:
+        permits.release()
+        if freed is not None:
+            freed()
 
 
 def _tokenised(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Document | ModelError]:
@@ -180,7 +198,10 @@ def _asked(model: LoadedModel, documents: dict[tuple[str, str], Document | Model
     document = documents[model.parts.tokenizer, text]
     if isinstance(document, ModelError):
         return _Asked(None, document)
-    return _Asked(reader_of(model, document))
+    try:
+        return _Asked(reader_of(model, document))
+    except Exception as error:
+        return _Asked(None, _refused(error))
 
 
 def _passage(model: LoadedModel) -> _Passage:

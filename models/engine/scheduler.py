@@ -13,11 +13,16 @@ FAIR_EVERY = 4
 
 
 class Urgency(IntEnum):
-    """How soon a window is wanted; the lowest number first."""
+    """How soon a window is wanted; the lowest number first. A lane's long documents come after its windows."""
 
     INTERACTIVE = 0
-    BULK = 1
-    LONG = 2
+    INTERACTIVE_LONG = 1
+    BULK = 2
+    BULK_LONG = 3
+
+
+LONG = frozenset({Urgency.INTERACTIVE_LONG, Urgency.BULK_LONG})
+"""Urgencies whose windows take turns: none should wait until a document of megabytes is through."""
 
 
 class Fairness:
@@ -84,7 +89,7 @@ class Scheduler:
     def submit(self, reading: Reading, urgency: Urgency) -> "Future[list[Answer]]":
         """Take a reading through the models; cancelling the future ends it between two micro-batches."""
         job = _Job(reading, urgency)
-        thread = self._tokenising_long if urgency is Urgency.LONG else self._tokenising
+        thread = self._tokenising_long if urgency in LONG else self._tokenising
         thread.submit(lambda: self._prepare(job))
         return job.future
 
@@ -120,7 +125,7 @@ class Scheduler:
         while picked := self._picked():
             job, batch = picked
             try:
-                job.reading.run(batch)
+                job.reading.run(batch, freed=self._freed)
             finally:
                 self._ran(job)
             del picked, job, batch  # an idle thread must not hold a window
@@ -135,23 +140,36 @@ class Scheduler:
                 self._changed.wait()
 
     def _pick(self) -> tuple[_Job, MicroBatch] | None:
+        """Return the most urgent micro-batch whose encoder has a stream to spare, which is then taken."""
         for urgency in self._fairness.order([urgency for urgency, jobs in self._waiting.items() if jobs]):
             jobs = self._waiting[urgency]
-            while jobs and jobs[0].future.cancelled():
-                jobs.popleft()
-            if jobs:
-                self._fairness.serve(urgency)
-                job = jobs[0]
-                job.running += 1
-                batch = job.reading.batches.popleft()
-                if not job.reading.batches:
-                    jobs.popleft()
-                return job, batch
+            for job in [job for job in jobs if job.future.cancelled()]:
+                jobs.remove(job)
+            for job in jobs:
+                if job.reading.batches[0].model.permits.acquire(blocking=False):
+                    self._fairness.serve(urgency)
+                    return job, self._taken(job)
         return None
+
+    def _taken(self, job: _Job) -> MicroBatch:
+        job.running += 1
+        jobs, batch = self._waiting[job.urgency], job.reading.batches.popleft()
+        if not job.reading.batches:
+            jobs.remove(job)
+        elif job.urgency in LONG:
+            jobs.remove(job)
+            jobs.append(job)
+        return batch
+
+    def _freed(self) -> None:
+        """Tell those who wait that an encoder has a stream to spare."""
+        with self._changed:
+            self._changed.notify_all()
 
     def _ran(self, job: _Job) -> None:
         with self._changed:
             job.running -= 1
             done = not job.running and not job.reading.batches
+            self._changed.notify_all()
         if done:
             job.answer()

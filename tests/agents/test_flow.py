@@ -221,12 +221,39 @@ async def test_a_long_document_holds_up_nobody_but_its_own_partition() -> None:
         await here.arrive(one, "after")
         await here.arrive(other, "free")
         assert here.engine.texts == [["long"], ["free"]]
-        assert here.engine.asked[0][0] is Urgency.LONG
+        assert here.engine.asked[0][0] is Urgency.BULK_LONG
         await here.engine.answer(1)
         assert here.engine.texts == [["long"], ["free"]], "its partition waits"
         await here.engine.answer(0)
         assert here.engine.texts[2:] == [["after"]]
         assert here.commits.texts == [["free"], ["long"]]
+
+
+async def test_a_book_holds_up_no_other_long_document() -> None:
+    async with scene() as here:
+        one, other, urgent = here.own(BULK, 0), here.own(BULK, 1), here.own(INTERACTIVE, 0)
+        await here.arrive(one, "book", n_tokens=100 * LONG)
+        await here.arrive(other, "letter", n_tokens=LONG)
+        await here.arrive(other, "after")
+        await here.arrive(urgent, "long request", n_tokens=LONG)
+        assert here.engine.texts == [["book"], ["letter"], ["long request"]]
+        assert here.engine.asked[2][0] is Urgency.INTERACTIVE_LONG
+        await here.engine.answer(1)
+        await here.engine.answer(2)
+        assert here.commits.texts == [["letter"], ["long request"]]
+        assert here.engine.texts[3:] == [["after"]]
+
+
+async def test_long_documents_are_read_in_the_order_of_their_arrival() -> None:
+    async with scene() as here:
+        partitions = [here.own(BULK, number) for number in range(6)]
+        for number, partition in enumerate(partitions):
+            await here.arrive(partition, f"a{number}", f"b{number}", n_tokens=LONG)
+        for at in range(9):
+            await here.engine.answer(at)
+        assert [text for (text,) in here.engine.texts[:9]] == [
+            "a0", "a1", "a2", "b0", "b1", "b2", "a3", "a4", "a5",
+        ]  # fmt: skip
 
 
 async def test_a_long_document_waits_for_what_was_before_it() -> None:
