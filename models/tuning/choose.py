@@ -113,6 +113,15 @@ def trials_of(
     ]
 
 
+def good_backends(trials: Iterable[Trial]) -> frozenset[str]:
+    """Return the backends whose answers were looked at and are good, or that serve; none that failed in any shape."""
+    table = list(trials)
+    failed = {trial.plan.backend for trial in table if trial.verdict is Verdict.FAILED}
+    served = {trial.plan.backend for trial in table if trial.verdict is Verdict.SERVED}
+    judged = {trial.plan.backend for trial in table if trial.verdict is Verdict.SLOWER and trial.agreement is not None}
+    return frozenset((served | judged) - failed)
+
+
 def _is_good(attempt: Attempt, qualities: Qualities) -> bool:
     quality = qualities.get(attempt.plan.backend)
     return quality is not None and quality.good

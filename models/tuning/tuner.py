@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -13,7 +13,7 @@ from models.manifest import WEIGHTS, Manifest
 from models.plans import Machine, Plan, Tuning
 from models.store import Store
 from models.tuning.candidates import Space, first_plan, space_of
-from models.tuning.choose import Quality, trusted
+from models.tuning.choose import Quality, good_backends, trusted
 from models.tuning.examples import Examples, load_examples, n_labels, quality_of
 from models.tuning.known import read_tuning
 from models.tuning.machine import this_machine
@@ -59,19 +59,24 @@ class Tuner:
         self._limits = limits or Limits()
         self._lock = Lock()
         self._known: dict[str, Tuning] = {}
+        self._used: dict[str, dict[str, Plan]] = {}
 
     def plan_of(self, manifest: Manifest) -> Plan:
         """Return the plan that a model is to be served with. Blocks while it is measured, for a minute at most.
+
+        Models that share an encoder share its plan, if that is good for both: otherwise it would be loaded twice, and
+        a document that asks both would be read twice. So the first that was asked for decides the shape.
 
         Raises:
             Unavailable: The store does not answer.
         """
         known = self.tuning_of(manifest)
         if self._backend != AUTO:
-            return self._shaped(self._backend, manifest, known)
+            return self._shared(self._shaped(self._backend, manifest, known), manifest, others=())
         if known is None and self._limits.budget_s > 0 and manifest.tuning_set is not None:
             known = self._tuned(manifest)
-        return known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
+        plan = known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
+        return self._shared(plan, manifest, others=good_backends(known.trials) if known else ())
 
     def tuning_of(self, manifest: Manifest) -> Tuning | None:
         """Return what is known of a model on such a machine; nothing is measured. Blocks while the store is asked."""
@@ -170,6 +175,14 @@ class Tuner:
         trials = (tuning.fastest(backend) for tuning in tunings if tuning is not None)
         trial = next((trial for trial in trials if trial is not None), None)
         return trial.plan if trial else first_plan(backend, self.machine)
+
+    def _shared(self, plan: Plan, manifest: Manifest, *, others: Collection[str]) -> Plan:
+        """The plan that the model's encoder runs by already, on the plan's backend or else on one of ``others``."""
+        with self._lock:
+            used = self._used.setdefault(manifest.encoder.files[WEIGHTS], {})
+            if plan.backend not in used:
+                plan = next((each for each in used.values() if each.backend in others), plan)
+            return used.setdefault(plan.backend, plan)
 
     def _is_here(self, tuning: Tuning) -> bool:
         return tuning.machine.key == self.machine.key

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.plans import Plan, Verdict
+from models.plans import Plan, Trial, Verdict
 from models.tuning.choose import (
     FEWEST_FINDINGS,
     SAME,
@@ -11,6 +11,7 @@ from models.tuning.choose import (
     Attempt,
     Quality,
     best,
+    good_backends,
     is_telling,
     trials_of,
     trusted,
@@ -135,3 +136,25 @@ def test_a_plan_that_serves_without_being_measured_is_in_the_table_once() -> Non
 def test_what_serves_in_spite_of_an_error_is_told_to_serve() -> None:
     (trial,) = trials_of([Attempt(FP32, error="no memory")], {}, served=FP32, skipped={})
     assert (trial.verdict, trial.reason) == (Verdict.SERVED, "no memory")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "agreement", "good"),
+    [
+        (Verdict.SERVED, None, True),
+        (Verdict.SLOWER, 1.0, True),
+        (Verdict.SLOWER, None, False),
+        (Verdict.WORSE, 1.0, False),
+        (Verdict.DIFFERS, 0.9, False),
+        (Verdict.FAILED, 1.0, False),
+        (Verdict.SKIPPED, None, False),
+    ],
+)
+def test_a_backend_is_good_if_it_serves_or_was_judged(verdict: Verdict, agreement: float | None, good: bool) -> None:
+    assert ("onnx-int8" in good_backends([Trial(plan=INT8, agreement=agreement, verdict=verdict)])) is good
+
+
+def test_a_backend_that_failed_in_one_shape_is_not_good_in_every_shape() -> None:
+    trials = [Trial(plan=INT8, agreement=1.0, verdict=Verdict.SLOWER), Trial(plan=WIDE, verdict=Verdict.FAILED)]
+    assert good_backends(trials) == frozenset()
+    assert good_backends(trials[:1]) == {"onnx-int8"}

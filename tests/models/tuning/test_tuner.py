@@ -155,9 +155,57 @@ def test_a_backend_that_is_set_serves_in_its_best_known_shape(fresh: tuple[Store
     tuner = Counting(store, backend="onnx-int8")
     assert tuner.plan_of(manifest) == first_plan("onnx-int8", HERE)
     known = manifest.model_copy(update={"tuning": tuned_at(HERE)})
-    assert tuner.plan_of(known) == tuned_at(HERE).plan
+    assert tuner.plan_of(known) == first_plan("onnx-int8", HERE), "the encoder is loaded twice"
+    other = Counting(store, backend="onnx-int8")
+    assert other.plan_of(known) == tuned_at(HERE).plan
     assert Counting(store, backend="onnx-fp32").plan_of(known) == first_plan("onnx-fp32", HERE)
+    assert tuner.n_measured == other.n_measured == 0
+
+
+def judged(served: Plan, *others: tuple[Plan, Verdict]) -> Tuning:
+    """A table of which everything was looked at."""
+    trials = [
+        Trial(plan=plan, tokens_per_s=5, score=0.9, agreement=1.0, verdict=verdict)
+        for plan, verdict in ((served, Verdict.SERVED), *others)
+    ]
+    return Tuning(machine=HERE, plan=served, trials=trials)
+
+
+WIDE = Plan(backend="onnx-int8", streams=3, max_padded_tokens=777)
+NARROW = Plan(backend="onnx-int8", streams=1, max_padded_tokens=256)
+EXACT = Plan(backend="onnx-fp32", streams=2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "plans"),
+    [
+        (judged(WIDE), judged(NARROW), (WIDE, WIDE)),
+        (judged(EXACT), judged(WIDE, (EXACT, Verdict.SLOWER)), (EXACT, EXACT)),
+        (judged(EXACT), judged(WIDE, (EXACT, Verdict.FAILED)), (EXACT, WIDE)),
+        (judged(WIDE), judged(EXACT, (NARROW, Verdict.WORSE)), (WIDE, EXACT)),
+        (judged(WIDE), judged(EXACT, (NARROW, Verdict.DIFFERS)), (WIDE, EXACT)),
+    ],
+)
+def test_models_of_one_encoder_share_its_plan_where_it_is_good_for_both(
+    fresh: tuple[Store, Manifest], first: Tuning, second: Tuning, plans: tuple[Plan, Plan]
+) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    models = [
+        manifest.model_copy(update={"label": str(at), "tuning": found}) for at, found in enumerate((first, second))
+    ]
+    assert tuple(map(tuner.plan_of, models)) == plans
+    assert tuple(map(tuner.plan_of, models)) == plans
     assert tuner.n_measured == 0
+
+
+def test_models_of_different_encoders_keep_their_plans(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    files = manifest.encoder.files | {WEIGHTS: manifest.head}
+    other = manifest.model_copy(update={"encoder": manifest.encoder.model_copy(update={"files": files})})
+    assert tuner.plan_of(manifest.model_copy(update={"tuning": judged(WIDE)})) == WIDE
+    assert tuner.plan_of(other.model_copy(update={"tuning": judged(NARROW)})) == NARROW
 
 
 def test_without_measuring_the_backend_of_the_training_serves(fresh: tuple[Store, Manifest]) -> None:
