@@ -34,7 +34,7 @@ def test_a_job_ends_with_one_line_that_says_how(tmp_path: Path) -> None:
     assert {event["event"] for event in events[:-1]} == {"progress"}
     last = events[-1]
     assert last["event"] == "succeeded"
-    assert {"digest", "evaluation", "summary", "backend", "backends"} <= set(last)
+    assert {"digest", "evaluation", "summary", "backend", "plan", "tuning"} <= set(last)
     assert 0 <= last["summary"]["microF1"] <= 1
 
 
