@@ -21,9 +21,7 @@ UNKNOWN = "sha256:" + "f" * 64
 class EngineContract:
     """Tests that every engine passes; subclasses give ``engine`` and the ``digest`` of a model that finds entities."""
 
-    def ask(
-        self, engine: Engine, texts: Sequence[str], *models: LoadedModel
-    ) -> list[list[Prediction]]:
+    def ask(self, engine: Engine, texts: Sequence[str], *models: LoadedModel) -> list[list[Prediction]]:
         requests = [Request(text, models) for text in texts]  # type: ignore[arg-type]
         answers = engine.submit(requests, Urgency.BULK).result(WAIT_S)
         assert not any(isinstance(answer, ModelError) for answer in answers)
