@@ -37,33 +37,44 @@ def word_features(text: str, tokens: Tokens) -> Floats:
     words = tokens.words
     if not len(words.starts):
         return np.zeros((0, N_FEATURES), dtype=np.float32)
-    shapes = _shapes(classify(text), words.starts, words.ends).astype(np.float32)
-    edge = np.zeros((1, shapes.shape[1]), dtype=np.float32)
-    return np.hstack([shapes, np.vstack([edge, shapes[:-1]]), np.vstack([shapes[1:], edge])])
+    width = len(_SHAPES)
+    features = np.zeros((len(words.starts), N_FEATURES), dtype=np.float32)
+    for column, flags in enumerate(_shapes(classify(text), words.starts, words.ends)):
+        features[:, column] = flags
+    features[1:, width : 2 * width] = features[:-1, :width]
+    features[:-1, 2 * width :] = features[1:, :width]
+    return features
 
 
-def _shapes(classes: Classes, starts: Ints, ends: Ints) -> Flags:
-    def count(*kinds: int) -> NDArray[np.int64]:
-        sums = np.concatenate([[0], np.cumsum(np.isin(classes, kinds))])
-        result: NDArray[np.int64] = sums[ends] - sums[starts]
+def _shapes(classes: Classes, starts: Ints, ends: Ints) -> tuple[Flags, ...]:
+    """Return a flag for each word of each of ``_SHAPES``. Every event pays for each call of numpy in here."""
+    sums = np.zeros(len(classes) + 1, dtype=np.int32)
+
+    def count(kind: int) -> NDArray[np.int32]:
+        np.cumsum(classes == kind, out=sums[1:])
+        result: NDArray[np.int32] = sums[ends] - sums[starts]
         return result
 
     length = ends - starts
     lower, upper, digits = count(LOWER), count(UPPER), count(DIGIT)
     initial = np.append(classes, 0)[starts] == UPPER
-    title = initial & (upper == 1) & (lower > 0)
-    return np.column_stack([
-        (lower > 0) & (upper == 0), title, (upper > 1) & (lower == 0), (upper == 1) & (lower == 0),
-        (upper > 0) & (lower > 0) & ~title, (digits == length) & (length > 0), (digits > 0) & (digits < length),
-        *((digits == length) & (length == n) for n in _TELLING_DIGITS),
-        (count(PUNCTUATION, STOP) == length) & (length > 0), count(CURRENCY) > 0, *_before(classes, starts, ends),
-    ])  # fmt: skip
+    has_lower, has_upper, all_digits = lower > 0, upper > 0, (digits == length) & (length > 0)
+    title = initial & (upper == 1) & has_lower
+    return (
+        has_lower & ~has_upper, title, (upper > 1) & ~has_lower, (upper == 1) & ~has_lower,
+        has_upper & has_lower & ~title, all_digits, (digits > 0) & (digits < length),
+        *(all_digits & (length == n) for n in _TELLING_DIGITS),
+        (count(PUNCTUATION) + count(STOP) == length) & (length > 0), count(CURRENCY) > 0,
+        *_before(classes, starts, ends),
+    )  # fmt: skip
 
 
 def _before(classes: Classes, starts: Ints, ends: Ints) -> tuple[Flags, Flags, Flags]:
     """Whether space, a line break, or the stop of a sentence and then space stands before each word."""
-    breaks = np.concatenate([[0], np.cumsum(classes == LINE_BREAK)])
-    previous_end = np.concatenate([[0], np.minimum(ends[:-1], starts[1:])])
+    breaks = np.zeros(len(classes) + 1, dtype=np.int32)
+    np.cumsum(classes == LINE_BREAK, out=breaks[1:])
+    previous_end = np.zeros_like(ends)
+    np.minimum(ends[:-1], starts[1:], out=previous_end[1:])
     after_line = breaks[starts] > breaks[previous_end]
     after_line[0] = True
     kinds = np.append(classes, SPACE)
