@@ -42,13 +42,8 @@ PlanOf = Callable[[Manifest], Plan]
 
 
 def own_plan(manifest: Manifest) -> Plan:
-    """Return the plan that a manifest names, with as many threads as there are processors for us."""
-    return whole_machine(manifest.backend)
-
-
-def whole_machine(backend: str) -> Plan:
-    """Return the plan of a backend that runs one micro-batch at a time, on all processors."""
-    return Plan(backend=backend, threads=available_cpus())
+    """Return a plan of the backend that a manifest names: one micro-batch at a time, on all processors."""
+    return Plan(backend=manifest.backend, threads=available_cpus())
 
 
 def _unobserved(_stage: str, _seconds: float) -> None:
