@@ -1,6 +1,6 @@
 """Latency of the interactive lane while the bulk lane is idle, saturated, and reading a document of megabytes.
 
-    python benchmarks/lanes.py
+    python -m benchmarks.lanes
 
 One worker, one short request every 100 ms. What a request waits for at most is the forward pass that has begun.
 """
