@@ -58,6 +58,11 @@ class Flow:
         self._asked = asyncio.Event()
         self._stopping = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a window is in the model."""
+        return bool(self._in_model)
+
     def wake(self) -> None:
         """Look again whether there is something to take, or to give up."""
         self._wake.set()

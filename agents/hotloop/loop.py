@@ -51,9 +51,9 @@ class _Lane:
         self._priority, self._parts, self._bounds = priority, parts, bounds
 
     def take(self, *, ahead: bool) -> list[Share]:
-        """Return the next window. Ahead only a whole one: what arrives later can still join a smaller one."""
+        """Return the next window. Ahead only a large one: what arrives later can still join a smaller one."""
         partitions = self._parts.partitions
-        if ahead and not partitions.fills(self._priority, self._bounds):
+        if ahead and not partitions.worth_taking_ahead(self._priority, self._bounds):
             return []
         return partitions.take_window(self._priority, self._bounds, ready=self._parts.asking.ready)
 
@@ -89,6 +89,7 @@ class HotLoop:
         self._tasks: list[asyncio.Task[None]] = []
         self._crashed: asyncio.Future[None] | None = None
         parts.reader.on_arrival(self.wake)
+        parts.reader.rest_while(lambda: any(flow.busy for flow in self._flows))
         long = range(MOST_LONG)
         self._flows = [
             self._flow(Urgency.INTERACTIVE, _Lane(Priority.INTERACTIVE, parts, bounds), in_model=WINDOWS_IN_MODEL),

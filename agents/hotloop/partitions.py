@@ -161,11 +161,11 @@ class Partitions:
         partition.reading = True
         return [_share(partition, 1)]
 
-    def fills(self, priority: Priority, bounds: Bounds) -> bool:
-        """Whether what waits in a lane is enough for a whole window."""
+    def worth_taking_ahead(self, priority: Priority, bounds: Bounds) -> bool:
+        """Whether so much waits in a lane that little is gained by waiting for more."""
         lane = self._open(priority, bounds)
-        n_documents = sum(len(partition.queue) for partition in lane)
-        return n_documents >= bounds.n_documents or sum(partition.n_tokens for partition in lane) >= bounds.n_tokens
+        n_documents, n_tokens = sum(len(each.queue) for each in lane), sum(each.n_tokens for each in lane)
+        return n_documents >= bounds.ahead * bounds.n_documents or n_tokens >= bounds.ahead * bounds.n_tokens
 
     def unready(self, ready: Ready) -> list[Partition]:
         """Return the partitions whose next event cannot be answered now."""

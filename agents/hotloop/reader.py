@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 POLL_MS = 200
 POLL_RECORDS = 500
+REST_S = 0.01
+"""Between polls while a window is in the model: what arrives then waits for the next one anyway, and a poll for each
+event takes the processor from the model."""
 _SLICE = 100
 _RETRY_S = 0.5
 _LAG_EVERY_S = 1.0
@@ -68,12 +71,17 @@ class Reader:
         self._decode = decode
         self._buffer_bytes = buffer_bytes
         self._arrived: Callable[[], None] = lambda: None
+        self._busy: Callable[[], bool] = lambda: False
         self._metrics = metrics
         self._next_lag = 0.0
 
     def on_arrival(self, call: Callable[[], None]) -> None:
         """Call ``call`` when something new waits."""
         self._arrived = call
+
+    def rest_while(self, busy: Callable[[], bool]) -> None:
+        """Poll less often while ``busy`` says so."""
+        self._busy = busy
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -96,6 +104,8 @@ class Reader:
                 self._accept(tp, epochs.get(tp), await self._decoded(records))
             self._pause_and_resume()
             self._measure()
+            if self._busy():
+                await asyncio.sleep(REST_S)
 
     async def _decoded(self, records: Sequence[Record]) -> list[Item]:
         started = time.monotonic()

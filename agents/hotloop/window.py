@@ -20,10 +20,19 @@ class Waiting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that one window takes."""
+    """The most that one window takes.
+
+    Attributes:
+        n_documents: Events.
+        n_tokens: Estimated tokens of all.
+        ahead: The part of it that must wait before a window is taken while another is in the model. The models are
+            hardly slower with an eighth than with a whole one, and never stand still until tokens are made. Measured on
+            short documents at two thirds of the most that goes through: the 99th percentile of latency is a third.
+    """
 
     n_documents: int
     n_tokens: int
+    ahead: float = 1 / 8
 
     @property
     def long(self) -> int:

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from models.engine.backend import Floats
 from models.engine.loading import LoadedModel
-from models.engine.microbatch import budget, pack, stack
+from models.engine.microbatch import budget, pack_tightly, stack
 from models.engine.readers import Document, Prediction, Reader, reader_of
 from models.segments import Segment, cut
 from models.tokenization import Tokenizer
@@ -94,7 +94,7 @@ class Reading:
                 lengths = [piece.segment.end - piece.segment.start for piece in pieces]
                 plan = model.backend.plan
                 most = budget(lengths, streams=plan.streams, max_padded_tokens=plan.max_padded_tokens)
-                for batch in pack(lengths, max_padded_tokens=most):
+                for batch in pack_tightly(lengths, max_padded_tokens=most):
                     self.batches.append(MicroBatch(model, tuple(pieces[at] for at in batch)))
 
     def run(self, batch: MicroBatch, *, freed: Callable[[], None] | None = None) -> None:

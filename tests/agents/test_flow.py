@@ -1,7 +1,7 @@
 """Windows are taken when the model is free, and committed in the order in which they were taken."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,7 +25,7 @@ from tests.agents.factories import item
 
 BULK = Lane("n.documents", "n.enriched")
 INTERACTIVE = Lane("n.requests", "n.replies", Priority.INTERACTIVE)
-BOUNDS = Bounds(4, 400)
+BOUNDS = Bounds(4, 400, ahead=1.0)
 LONG = BOUNDS.long + 1
 
 
@@ -93,6 +93,9 @@ class Still:
     def on_arrival(self, call: Any) -> None:
         self.arrived = call
 
+    def rest_while(self, busy: Callable[[], bool]) -> None:
+        self.busy = busy
+
     async def run(self) -> None:
         await asyncio.Event().wait()
 
@@ -139,7 +142,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+async def scene(bounds: Bounds = BOUNDS) -> AsyncIterator[Scene]:
     here, stop, metrics = Scene(), asyncio.Event(), Metrics()
     asking = Asking(
         here.tables,
@@ -151,7 +154,7 @@ async def scene() -> AsyncIterator[Scene]:
     reader: Any = here.reader
     committer: Any = here.commits
     parts = Parts(nothing, here.partitions, nothing, reader, asking, committer)
-    loop = HotLoop(parts, bounds=BOUNDS, status=LoopStatus(), metrics=metrics)
+    loop = HotLoop(parts, bounds=bounds, status=LoopStatus(), metrics=metrics)
     running = asyncio.create_task(loop.run(stop, crashed=asyncio.get_running_loop().create_future()))
     await settled()
     try:
@@ -192,6 +195,25 @@ async def test_a_whole_window_is_tokenised_while_another_is_read() -> None:
         assert here.engine.texts == [list("abcd"), list("efgh")], "one is enough ahead"
         await here.engine.answer(1)
         assert here.engine.texts[2:] == [list("ijk")]
+
+
+async def test_half_a_window_is_taken_ahead_where_that_is_enough() -> None:
+    async with scene(Bounds(4, 400, ahead=0.5)) as here:
+        partition = here.own()
+        await here.arrive(partition, "a")
+        await here.arrive(partition, "b")
+        assert here.engine.texts == [["a"]], "one of four may still grow"
+        await here.arrive(partition, "c")
+        assert here.engine.texts == [["a"], ["b", "c"]]
+
+
+async def test_the_reader_may_rest_while_a_window_is_in_the_model() -> None:
+    async with scene() as here:
+        assert not here.reader.busy()
+        await here.arrive(here.own(), "a")
+        assert here.reader.busy()
+        await here.engine.answer(0)
+        assert not here.reader.busy()
 
 
 async def test_windows_are_committed_in_the_order_in_which_they_were_taken() -> None:

@@ -57,9 +57,8 @@ class Stage:
         self.partitions.add(partition)
         return partition
 
-    async def read(self, buffer_bytes: int = 10_000, decoder: Decoder = DECODER) -> asyncio.Event:
-        arrived = asyncio.Event()
-        reader = Reader(
+    def reader(self, buffer_bytes: int = 10_000, decoder: Decoder = DECODER) -> Reader:
+        return Reader(
             self.consumer,
             self.partitions,
             ownership=self.ownership,
@@ -67,6 +66,10 @@ class Stage:
             buffer_bytes=buffer_bytes,
             metrics=self.metrics,
         )
+
+    async def read(self, buffer_bytes: int = 10_000, decoder: Decoder = DECODER) -> asyncio.Event:
+        arrived = asyncio.Event()
+        reader = self.reader(buffer_bytes, decoder)
         reader.on_arrival(arrived.set)
         task = asyncio.create_task(reader.run())
         await self.consumer.empty.wait()
@@ -91,6 +94,20 @@ async def test_records_wait_in_the_order_of_their_offsets() -> None:
     partition = stage.own(TP)
     assert (await stage.read()).is_set()
     assert offsets(partition) == [40, 41, 42]
+
+
+async def test_between_polls_the_processor_is_left_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.hotloop.reader.REST_S", 3600)
+    stage = Stage({TP: [FakeRecord(offset=40)]}, {TP: [FakeRecord(offset=41)]})
+    partition, reader, arrived = stage.own(TP), stage.reader(), asyncio.Event()
+    reader.on_arrival(arrived.set)
+    reader.rest_while(arrived.is_set)
+    reading = asyncio.create_task(reader.run())
+    await arrived.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    reading.cancel()
+    assert offsets(partition) == [40]
 
 
 async def test_after_a_poll_that_failed_every_partition_is_read_on_from_what_was_queued() -> None:

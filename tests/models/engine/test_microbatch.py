@@ -1,8 +1,10 @@
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.engine.microbatch import budget, pack, padded, stack
+from models.engine.microbatch import CALL_TOKENS, budget, pack, pack_tightly, padded, stack, width
 
 
 @given(st.lists(st.integers(1, 256), max_size=80), st.integers(64, 2048))
@@ -16,6 +18,35 @@ def test_each_segment_is_packed_once_and_the_budget_holds(lengths: list[int], bu
 
 def test_segments_alike_in_length_share_a_micro_batch() -> None:
     assert pack([10, 200, 12, 190], max_padded_tokens=400) == [[1, 3], [2, 0]]
+
+
+LENGTHS = st.lists(st.integers(1, 254), max_size=80)
+
+
+@given(LENGTHS, st.integers(64, 2048))
+def test_tight_micro_batches_hold_each_segment_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = pack_tightly(lengths, max_padded_tokens=budget)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        widest = max(width(lengths[index]) for index in batch)
+        assert width(lengths[batch[0]]) == widest, "the longest first"
+        assert len(batch) == 1 or len(batch) * widest <= budget
+
+
+def cost(batches: list[list[int]], lengths: list[int]) -> int:
+    return sum(len(batch) * max(width(lengths[at]) for at in batch) + CALL_TOKENS for batch in batches)
+
+
+@given(LENGTHS, st.integers(320, 2048))
+def test_tight_micro_batches_cost_no_more_than_one_for_each_length(lengths: list[int], budget: int) -> None:
+    classes = Counter(width(length) for length in lengths)
+    n_calls = sum(-(-count // max(1, budget // each)) for each, count in classes.items())
+    apart = sum(each * count for each, count in classes.items()) + CALL_TOKENS * n_calls
+    assert cost(pack_tightly(lengths, max_padded_tokens=budget), lengths) <= apart
+
+
+def test_few_segments_of_many_lengths_are_not_padded_to_the_longest() -> None:
+    assert pack_tightly([250, 6, 6, 14], max_padded_tokens=1024) == [[0], [3, 1, 2]]
 
 
 def test_rows_have_special_tokens_padding_and_a_mask() -> None:
@@ -35,7 +66,7 @@ def test_padding_stops_at_the_last_position_of_the_encoder() -> None:
 def test_a_small_window_is_shared_out_among_the_streams(count: int, length: int, streams: int) -> None:
     lengths = [length] * count
     most = budget(lengths, streams=streams, max_padded_tokens=10_000)
-    batches = pack(lengths, max_padded_tokens=most)
+    batches = pack_tightly(lengths, max_padded_tokens=most)
     assert len(batches) >= min(count, streams) / 2
     largest = max(map(len, batches))
     assert largest <= -(-count // streams) + 1, "nobody has much more than its share"
