@@ -1,5 +1,7 @@
 """The settings of the local broker: one node that is controller and broker at once, small and quick to start."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents.broker.address import Address
@@ -13,6 +15,26 @@ JVM_OPTIONS = (
     "-Djava.awt.headless=true",
     "-Dlog4j2.disable.jmx=true",
 )
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a broker gets beside what every one gets; for tests of what people do to theirs.
+
+    Attributes:
+        listeners: Further ones, like ``SSL://127.0.0.1:9093``.
+        properties: Of the server; they win over ours.
+        format_options: Of ``kafka-storage format``, like ``--add-scram``; they count when the data is new.
+        jvm_options: Of Java; they win over ours.
+    """
+
+    listeners: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    format_options: tuple[str, ...] = ()
+    jvm_options: tuple[str, ...] = ()
+
+
+NO_EXTRAS = Extras()
 
 # What differs from Kafka's defaults, and why.
 _SETTINGS = f"""
@@ -61,14 +83,19 @@ broker.heartbeat.interval.ms=500
 """
 
 
-def server_properties(address: Address, *, controller_port: int, node_id: int, data: Path) -> str:
+def server_properties(
+    address: Address, *, controller_port: int, node_id: int, data: Path, extras: Extras = NO_EXTRAS
+) -> str:
     """Return Kafka's ``server.properties``."""
+    listeners = [f"PLAINTEXT://{address}", f"CONTROLLER://127.0.0.1:{controller_port}", *extras.listeners]
+    more = "\n".join(f"{name}={value}" for name, value in extras.properties.items())
     return f"""# Written at each start; changes here are lost.
 node.id={node_id}
-listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
+listeners={",".join(listeners)}
 controller.quorum.voters={node_id}@127.0.0.1:{controller_port}
 log.dirs={data}
-{_SETTINGS}"""
+{_SETTINGS}{more}
+"""
 
 
 def logging_properties(logs: Path) -> str:

@@ -14,7 +14,7 @@ import psutil
 
 from agents.broker import process
 from agents.broker.address import Address, free_port, is_taken, parse_address
-from agents.broker.config import JVM_OPTIONS, logging_properties, server_properties
+from agents.broker.config import JVM_OPTIONS, NO_EXTRAS, Extras, logging_properties, server_properties
 from agents.broker.jars import Kafka, find_kafka
 from agents.broker.java import find_java
 from agents.broker.locking import locked
@@ -49,6 +49,7 @@ class LocalBroker:
         address: Where it shall listen, on loopback.
         cache: Where its jars are kept; ``jars/`` in the home if not given.
         environment: ``JAVA_HOME``, ``KAFKA_HOME`` and ``PATH`` are looked up here.
+        extras: What it gets beside what every local broker gets.
 
     Raises:
         InvalidInput: ``address`` is not one, or not on loopback.
@@ -61,11 +62,13 @@ class LocalBroker:
         *,
         cache: Path | None = None,
         environment: Mapping[str, str] = os.environ,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         self._folder = home.absolute() / "broker"
         self._address = parse_address(address)
         self._cache = cache or home.absolute() / "jars"
         self._environment = environment
+        self._extras = extras
         self._record = self._folder / "broker.json"
         self._properties = self._folder / "server.properties"
         self._data = self._folder / "data"
@@ -94,7 +97,7 @@ class LocalBroker:
                 raise Unavailable(f"port {self._address.port} of {self._address.ip} is taken by another program")
             java = find_java(self._environment)
             kafka = find_kafka(self._environment, cache=self._cache, on_progress=on_progress)
-            command = [str(java), *JVM_OPTIONS, *self._prepare(), "-cp", kafka.classpath]
+            command = [str(java), *JVM_OPTIONS, *self._extras.jvm_options, *self._prepare(), "-cp", kafka.classpath]
             if not _meta(self._data):
                 on_progress(Progress("format", "Preparing the broker's folder"))
                 self._format(command)
@@ -139,7 +142,9 @@ class LocalBroker:
         self._data.mkdir(exist_ok=True)
         node_id = int(_meta(self._data).get("node.id", _FIRST_NODE))
         port = self._controller_port()
-        text = server_properties(self._address, controller_port=port, node_id=node_id, data=self._data)
+        text = server_properties(
+            self._address, controller_port=port, node_id=node_id, data=self._data, extras=self._extras
+        )
         self._properties.write_text(text, encoding="utf-8")
         log_settings = self._folder / "log4j2.properties"
         log_settings.write_text(logging_properties(self._logs), encoding="utf-8")
@@ -157,6 +162,7 @@ class LocalBroker:
         # A leading letter, since Kafka's tool would take a leading hyphen for an option.
         cluster_id = "L" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         arguments = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(self._properties)]
+        arguments += self._extras.format_options
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Unavailable(f"Kafka cannot use {self._data}: {_last_lines(done.stdout + done.stderr)}")
