@@ -125,7 +125,7 @@ class HotLoop:
         """Give everything up that is still ours."""
         for task in (*self._tasks, *self._settling):
             await _cancel(task)
-        await self._parts.ownership.release_all()
+        await self._parts.ownership.close()
         with contextlib.suppress(KafkaError, TimeoutError):  # nothing is lost: the group finds out by itself
             await asyncio.wait_for(self._parts.consumer.stop(), STOP_S)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -53,22 +53,27 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         self._metrics = metrics
         self._acquiring: dict[TopicPartition, asyncio.Task[None]] = {}
         self._failures: dict[TopicPartition, int] = {}
+        self._closed = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Give all up; waits for transactions in flight, never for the model."""
         self.assigned = None
         if revoked:
-            logger.info("gave up %d partitions", len(revoked), extra={"action": "revoked"})
+            extra = {"action": "revoked", "partitions": _named(revoked)}
+            logger.info("gave up %d partitions", len(revoked), extra=extra)
         try:
             await self.release_all()
         except Exception as error:
             self._crash(error)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Begin to acquire what is ours now; heartbeats go on meanwhile."""
+        """Begin to acquire what is ours now; heartbeats go on meanwhile. Once closed, nothing is acquired any more."""
+        if self._closed:
+            return
         self.assigned = frozenset(assigned)
         self._metrics.partitions.set(len(assigned))
-        logger.info("got %d partitions", len(assigned), extra={"action": "assigned"})
+        extra = {"action": "assigned", "partitions": _named(assigned)}
+        logger.info("got %d partitions", len(assigned), extra=extra)
         for tp in assigned:
             self.acquire(tp, delay_s=0.0)
 
@@ -109,6 +114,11 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
             self.consumer.seek(partition.tp, partition.committed)
         partition.next_read = partition.committed
         return partition.drop()
+
+    async def close(self) -> None:
+        """Give all partitions up for good: a rebalance that goes on may still assign some, which nobody would release."""
+        self._closed = True
+        await self.release_all()
 
     async def release_all(self) -> None:
         """Give all partitions up."""
@@ -180,3 +190,7 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         self._acquiring = {tp: other for tp, other in self._acquiring.items() if other is not task}
         if not task.cancelled() and (error := task.exception()):
             self._crash(error)
+
+
+def _named(partitions: Iterable[TopicPartition]) -> list[str]:
+    return [f"{tp.topic}/{tp.partition}" for tp in sorted(partitions)]

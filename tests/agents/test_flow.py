@@ -103,7 +103,7 @@ class Still:
 class Nothing:
     assigned = frozenset[TopicPartition]()
 
-    async def release_all(self) -> None:
+    async def close(self) -> None:
         """Nothing is ours."""
 
     async def stop(self) -> None:

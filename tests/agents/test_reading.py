@@ -247,6 +247,17 @@ async def test_a_partition_lost_to_a_rebalance_is_not_started_again() -> None:
     assert len(stage.producers) == 2
 
 
+async def test_once_closed_a_rebalance_that_goes_on_brings_nothing_to_release() -> None:
+    stage = Stage()
+    stage.own(TP)
+    rebalance = asyncio.create_task(stage.ownership.on_partitions_assigned({TP, OTHER}))
+    await stage.ownership.close()
+    await rebalance
+    await stage.ownership.on_partitions_assigned({TP, OTHER})
+    assert stage.ownership._acquiring == {}
+    assert [producer.steps for producer in stage.producers] == [["stop"], ["stop"]]
+
+
 def test_ready_only_while_commits_move_or_nothing_waits() -> None:
     time = [0.0]
     status = LoopStatus(clock=lambda: time[0])
