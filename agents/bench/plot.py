@@ -1,8 +1,9 @@
 """The speeds as bars, in an SVG that any browser shows."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
+
+from agents.svg import picture, text
 
 _WIDTH: Final = 760
 _LABEL: Final = 250
@@ -17,17 +18,12 @@ def svg(report: dict[str, Any]) -> str:
     parts: list[str] = []
     top = 34
     for kind, title in (("mix", "documents a second, realistic mix"), ("tickets", "documents a second, short tickets")):
-        parts.append(_text(12, top, title, weight="bold"))
+        parts.append(text(12, top, title, weight="bold"))
         parts += _bars(report[kind], top + 14)
         top += 14 + len(report[kind]) * (_BAR + _GAP) + 34
     machine = report["machine"]
-    parts.append(_text(12, top - 6, f"{machine['processor']}, {machine['cpus']} processors", size=11))
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{top + 8}" '
-        f'viewBox="0 0 {_WIDTH} {top + 8}" font-family="sans-serif">\n'
-        f'<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'
-    )
+    parts.append(text(12, top - 6, f"{machine['processor']}, {machine['cpus']} processors", size=11))
+    return picture(parts, width=_WIDTH, height=top + 8)
 
 
 def _bars(rows: Sequence[dict[str, Any]], top: int) -> list[str]:
@@ -38,12 +34,8 @@ def _bars(rows: Sequence[dict[str, Any]], top: int) -> list[str]:
         width = max(1.0, (_WIDTH - _LABEL - 160) * row["documentsPerS"] / most)
         colour = _COLOURS.get(row["subject"], _OTHER)
         parts += [
-            _text(12, y + 17, row["title"]),
+            text(12, y + 17, row["title"]),
             f'<rect x="{_LABEL}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>',
-            _text(_LABEL + width + 8, y + 17, f"{row['documentsPerS']:.0f}  ({row['overBare']:.2f} \u00d7 bare)"),
+            text(_LABEL + width + 8, y + 17, f"{row['documentsPerS']:.0f}  ({row['overBare']:.2f} \u00d7 bare)"),
         ]
     return parts
-
-
-def _text(x: float, y: float, words: str, *, size: int = 13, weight: str = "normal") -> str:
-    return f'<text x="{x:.1f}" y="{y}" font-size="{size}" font-weight="{weight}" fill="#212529">{escape(words)}</text>'

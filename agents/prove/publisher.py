@@ -2,10 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from agents.prove.clients import producer_options
-from agents.prove.events import LaneName, places, value
+from agents.prove.events import LaneName, Place, places
 from agents.prove.timeline import Timeline
 from agents.settings import Settings
 
@@ -22,9 +23,17 @@ class Publisher:
         done: Whether Kafka has acknowledged all.
     """
 
-    def __init__(self, settings: Settings, *, seed: int, n_events: int, seconds: float, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        value_of: Callable[[Place], bytes | None],
+        *,
+        n_events: int,
+        seconds: float,
+        timeline: Timeline,
+    ) -> None:
         self._settings = settings
-        self._seed = seed
+        self._value_of = value_of
         self._n_events = n_events
         self._per_s = n_events / seconds
         self._timeline = timeline
@@ -63,7 +72,7 @@ class Publisher:
             producer.produce(
                 names[place.lane],
                 key=place.id.encode(),
-                value=value(self._seed, place),
+                value=self._value_of(place),
                 partition=place.partition,
                 on_delivery=self._delivered,
             )

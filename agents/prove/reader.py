@@ -1,10 +1,10 @@
-"""Reads all outputs from their beginning with confluent-kafka, ``read_committed``, and hands them to the checker."""
+"""Reads all outputs from their beginning with confluent-kafka, ``read_committed``, and has them judged."""
 
 import threading
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from agents.prove.checker import Checker, Seen
+from agents.prove.checker import Seen
 from agents.prove.clients import consumer_options
 from agents.prove.events import PARTITIONS
 from agents.prove.timeline import Timeline
@@ -17,6 +17,19 @@ _ASK_S: Final = 10.0
 _CLOSE_S: Final = 5.0
 
 
+class Judge(Protocol):
+    """Judges each message; called in the reader's thread."""
+
+    def enriched(self, message: Seen) -> None:
+        """Judge a message of an output topic."""
+
+    def dead_letter(self, message: Seen) -> None:
+        """Judge a dead letter."""
+
+    def control_event(self, message: Seen) -> None:
+        """Take note of what happened."""
+
+
 class Reader:
     """Reads in a thread of its own until told to stop.
 
@@ -26,15 +39,15 @@ class Reader:
         n_held_back: How many messages nobody can read because a transaction is still open; known in the end.
     """
 
-    def __init__(self, settings: Settings, checker: Checker, timeline: Timeline) -> None:
+    def __init__(self, settings: Settings, judge: Judge, timeline: Timeline) -> None:
         topics = settings.topics
         self._settings = settings
         self._timeline = timeline
         self._judges = {
-            topics.enriched: checker.enriched,
-            topics.replies: checker.enriched,
-            topics.dead_letters: checker.dead_letter,
-            topics.control_events: checker.control_event,
+            topics.enriched: judge.enriched,
+            topics.replies: judge.enriched,
+            topics.dead_letters: judge.dead_letter,
+            topics.control_events: judge.control_event,
         }
         self._control = topics.control_events
         self._ends: dict[tuple[str, int], int] = {}

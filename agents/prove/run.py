@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from agents.prove.checker import Checker
 from agents.prove.clients import require_client
-from agents.prove.events import PARTITIONS, LaneName
+from agents.prove.events import PARTITIONS, LaneName, value
 from agents.prove.group import Group
 from agents.prove.murders import Broker, Deed, Murderer
 from agents.prove.publisher import Publisher
@@ -138,7 +139,11 @@ class _Run:
         self._reader = Reader(settings, self._checker, self._timeline)
         stack.callback(self._reader.close)
         self._publisher = Publisher(
-            settings, seed=order.seed, n_events=order.n_events, seconds=order.seconds, timeline=self._timeline
+            settings,
+            partial(value, order.seed),
+            n_events=order.n_events,
+            seconds=order.seconds,
+            timeline=self._timeline,
         )
         stack.callback(self._publisher.stop)
         self._swapper = Swapper(settings)
