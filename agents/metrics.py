@@ -22,6 +22,12 @@ class Metrics:
             ["reason"],
             registry=r,
         )
+        self.replayed = Counter(
+            "lexstream_replayed_events",
+            "Events that `lexstream dead-letters replay` sent back, by what became of them: enriched or dead_letter.",
+            ["outcome"],
+            registry=r,
+        )
         self.task_failures = Counter(
             "lexstream_task_failures", "Tasks that could not be served, by code.", ["code"], registry=r
         )

@@ -4,6 +4,7 @@ The names of the headers are Kafka Connect's, so that tools which know its dead-
 are text in UTF-8; numbers are written in decimal.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -12,6 +13,11 @@ from schemas.errors import DecodeError, EventError
 
 PREFIX = "__connect.errors."
 MAX_MESSAGE_CHARS = 500
+
+REPLAYED_FROM = "lexstream-replayed-from"
+"""Header of an event that was sent back: topic, partition and offset of its dead letter."""
+REPLAY_ATTEMPTS = "lexstream-replay-attempts"
+"""Header of an event that was sent back: how often by now."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -54,6 +60,30 @@ def dead_letter_headers(
         (PREFIX + name, value.encode("utf-8", errors="replace")) for name, value in zip(_NAMES, values, strict=True)
     ]
     return [*headers, *added]
+
+
+def replay_headers(headers: Iterable[tuple[str, bytes]], *, letter: str) -> Headers:
+    """Return the headers of an event that is sent back: the original ones, then which letter and how often.
+
+    Args:
+        headers: Of the dead letter.
+        letter: Its topic, partition and offset, as ``topic/partition/offset``.
+    """
+    kept = list(headers)
+    ours = {REPLAYED_FROM: letter, REPLAY_ATTEMPTS: str(replay_attempts(kept) + 1)}
+    original = [each for each in original_headers(kept) if each[0] not in ours]
+    return [*original, *((name, value.encode()) for name, value in ours.items())]
+
+
+def is_replayed(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Tell whether an event was sent back."""
+    return any(name == REPLAYED_FROM for name, _ in headers)
+
+
+def replay_attempts(headers: Iterable[tuple[str, bytes]]) -> int:
+    """Return how often an event was sent back before; 0 where the header is no such number."""
+    found = [value or b"" for name, value in headers if name == REPLAY_ATTEMPTS]
+    return int(found[-1]) if found and re.fullmatch(rb"[0-9]{1,9}", found[-1]) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ def up(
 ) -> None:
     """Run a local Kafka (unless one answers at --brokers), workers and trainers; what dies is started again.
 
-    Until Ctrl-C, which ends all of it in order. What no restart can mend, such as a wrong topic, ends all of it with 2.
+    Until Ctrl-C, which ends all of it in order. What no restart can mend ends all of it with its exit code: 2 for a
+    wrong topic or setting, 5 for too many dead letters.
     """
     from agents import supervisor
     from agents.topics import create_topics
@@ -69,14 +70,14 @@ def _name(cli: Cli, number: int) -> dict[str, object]:
 
 
 def _child(cli: Cli, what: str, name: str, extra: dict[str, object]) -> "Child":
-    from agents.leaving import BAD_SETTINGS
+    from agents.leaving import BAD_SETTINGS, TOO_MANY_DEAD_LETTERS
     from agents.supervisor import Child
 
     if cli.settings.log_format == "auto" and sys.stderr.isatty():
         extra["log_format"] = "text"  # its lines go through us, so it cannot see the terminal
     words = arguments({**cli.options, **extra})
     argv = [sys.executable, "-m", "agents.cli.main", what, *words]
-    return Child(name, argv, {}, hopeless=frozenset({BAD_SETTINGS}))
+    return Child(name, argv, {}, hopeless=frozenset({BAD_SETTINGS, TOO_MANY_DEAD_LETTERS}))
 
 
 def _log(cli: Cli) -> None:

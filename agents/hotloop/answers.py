@@ -13,7 +13,7 @@ from agents.routing import Routes, routed_topics
 from agents.serving import Answerers, Key, Served
 from schemas.codecs.json import encode_object
 from schemas.control_events import ControlEvent, EventType
-from schemas.dead_letters import dead_letter_headers
+from schemas.dead_letters import dead_letter_headers, is_replayed
 from schemas.documents import DocumentEvent
 from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
 from schemas.errors import EncodeError, EventError, Fatal, InvalidEvent, ModelError, TasksFailed
@@ -70,6 +70,7 @@ class Outcome:
     n_enriched: int = 0
     n_switches: int = 0
     dead: Counter[str] = field(default_factory=Counter)
+    replayed: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     routed: Counter[str] = field(default_factory=Counter)
 
@@ -121,8 +122,10 @@ class Answering:
             except EventError as error:
                 outcome.messages.append(self._dead_letter(record, error))
                 outcome.dead[type(error).__name__] += 1
+                outcome.replayed["dead_letter"] += is_replayed(record.headers)
             else:
                 outcome.n_enriched += 1
+                outcome.replayed["enriched"] += is_replayed(record.headers)
                 outcome.messages += messages
                 outcome.routed.update(message.topic for message in messages[1:])
                 self._note_switches(one, outcome)

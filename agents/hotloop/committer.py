@@ -82,21 +82,21 @@ class Committer:
         started = time.monotonic()
         answering = self._answering[partition.tp.topic]
         outcome = answering.outcome(asked, routes=routes, served=partition.served, now_ms=int(time.time() * 1000))
-        n_dead = sum(outcome.dead.values())
-        self._dead_letter_limit.observe(outcome.n_enriched + n_dead, n_dead)
+        n_events = outcome.n_enriched + outcome.dead.total()
         encoded = time.monotonic()
         self._metrics.observe_stage("encode", encoded - started)
         try:
             # NOTE: a client may wait forever, although the broker has long aborted the transaction. Whether it went
             # through is for the committed offset to say, which is read after new producers fenced these.
-            async with asyncio.timeout(self._patience_s):
-                await commit(
-                    partition.producers.next(),
-                    outcome.messages,
-                    offset=(partition.tp, outcome.next_offset),
-                    group=self._group,
-                    limit=self._limits,
-                )
+            with self._dead_letter_limit.counted(n_events, outcome.dead):
+                async with asyncio.timeout(self._patience_s):
+                    await commit(
+                        partition.producers.next(),
+                        outcome.messages,
+                        offset=(partition.tp, outcome.next_offset),
+                        group=self._group,
+                        limit=self._limits,
+                    )
         except (KafkaError, TimeoutError) as error:
             self._aborted(partition, error)
         else:
@@ -125,6 +125,8 @@ class Committer:
         for reason, count in outcome.dead.items():
             metrics.events.labels(topic, "dead_letter").inc(count)
             metrics.dead_letters.labels(reason).inc(count)
+        for ending, count in outcome.replayed.items():
+            metrics.replayed.labels(ending).inc(count)
         for code, count in outcome.failures.items():
             metrics.task_failures.labels(code).inc(count)
         for route, count in outcome.routed.items():

@@ -14,7 +14,7 @@ from agents.routing import compile_routes
 from agents.serving import Answerers, Served
 from schemas.codecs.codec import EnrichedCodec
 from schemas.commands import Rule
-from schemas.dead_letters import DeadLetter
+from schemas.dead_letters import REPLAY_ATTEMPTS, REPLAYED_FROM, DeadLetter
 from schemas.documents import DocumentEvent
 from schemas.enriched import ENRICHED, TaskFailure
 from schemas.errors import DecodeError, Fatal, ModelError
@@ -202,3 +202,11 @@ def test_what_nobody_foresaw_about_one_document_is_its_dead_letter_alone() -> No
 def test_a_dead_letter_that_does_not_fit_stops_us_and_says_what_to_change() -> None:
     with pytest.raises(Fatal, match=r"n\.dead-letters takes at most 100: raise its max\.message\.bytes"):
         outcome(asked(item(DecodeError("no"))), dead_limit=100)
+
+
+def test_events_that_were_sent_back_are_counted_by_what_became_of_them() -> None:
+    again = [(REPLAYED_FROM, b"n.dead-letters/2/7"), (REPLAY_ATTEMPTS, b"1")]
+    good = item(headers=again)
+    bad = item(DecodeError("still no JSON"), offset=42, headers=again)
+    found = outcome(asked(good, served()), asked(bad), asked(item(offset=43), served()))
+    assert found.replayed == {"enriched": 1, "dead_letter": 1}

@@ -128,6 +128,21 @@ async def test_too_many_dead_letters_end_the_process_before_they_are_committed()
     assert all(producer.steps == [] for producer in scene.producers)
 
 
+async def test_dead_letters_of_a_transaction_that_was_aborted_are_not_counted_twice() -> None:
+    scene = Scene()
+    for again in (False, True):
+        partition = scene.own(TP)
+        for producer in scene.producers[-2:]:
+            producer.errors = {} if again else {"commit": KafkaError("no")}
+        bad: list[Any] = [item(DecodeError("no JSON"), offset=40 + n) for n in range(600)]
+        partition.put(bad)
+        (share,) = scene.partitions.take_window(Priority.BULK, Bounds(1000, 100_000), ready=lambda _: True)
+        await scene.committer.start(share, [Asked(one, Answerers((), ()), []) for one in bad], {})
+    assert scene.crashes == []
+    assert partition.committed == 640
+    assert scene.metrics.dead_letters.labels("DecodeError")._value.get() == 600
+
+
 def test_the_fake_producer_is_what_a_transaction_needs() -> None:
     from aiokafka import AIOKafkaProducer
 

@@ -5,10 +5,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RequestTimedOutError
 
 from agents.hotloop.answers import Outgoing, outgoing
-from agents.hotloop.dead_letter_limit import DeadLetterLimit
 from agents.hotloop.limits import Limits
 from agents.hotloop.transactions import TooLarge, Turns, commit, pack
-from schemas.errors import DeadLetterLimitExceeded, Fenced
+from schemas.errors import Fenced
 from tests.agents.fakes import FakeBatch, FakeProducer
 
 TP = TopicPartition("n.documents", 2)
@@ -108,20 +107,3 @@ def test_limits_are_learnt_from_refusals() -> None:
     limits.refused("b", batch=8000, message=100)
     assert limits("b") == 4000, "of several, none need be"
     assert limits("c") == 20_000
-
-
-def test_the_dead_letter_limit_waits_for_a_thousand_events() -> None:
-    limit = DeadLetterLimit(0.5)
-    limit.observe(999, 999)
-    with pytest.raises(DeadLetterLimitExceeded, match="1000 of the last 1000"):
-        limit.observe(1, 1)
-
-
-def test_the_dead_letter_limit_looks_at_the_last_thousand_only() -> None:
-    limit = DeadLetterLimit(0.5)
-    for _ in range(50):
-        limit.observe(100, 0)
-    for _ in range(5):
-        limit.observe(100, 100)
-    with pytest.raises(DeadLetterLimitExceeded):
-        limit.observe(100, 100)

@@ -1,6 +1,16 @@
 import pytest
 
-from schemas.dead_letters import DeadLetter, Headers, dead_letter_headers, original_headers
+from schemas.dead_letters import (
+    REPLAY_ATTEMPTS,
+    REPLAYED_FROM,
+    DeadLetter,
+    Headers,
+    dead_letter_headers,
+    is_replayed,
+    original_headers,
+    replay_attempts,
+    replay_headers,
+)
 from schemas.errors import DecodeError, InvalidEvent
 
 ORIGINAL: Headers = [("traceparent", b"00-ab"), ("x", b"\xff"), ("x", b"second")]
@@ -64,3 +74,17 @@ def test_somebody_elses_dead_letter_keeps_the_headers_it_came_with() -> None:
     assert headers[:3] == theirs
     assert DeadLetter.from_headers(headers).topic == "ours"
     assert original_headers(headers) == theirs
+
+
+def test_each_replay_is_counted_in_the_headers_and_names_its_letter() -> None:
+    first = replay_headers(headers_of(DecodeError("first")), letter="dead/3/7")
+    assert first == [*ORIGINAL, (REPLAYED_FROM, b"dead/3/7"), (REPLAY_ATTEMPTS, b"1")]
+    second = replay_headers(headers_of(InvalidEvent("second"), first), letter="dead/3/9")
+    assert second == [*ORIGINAL, (REPLAYED_FROM, b"dead/3/9"), (REPLAY_ATTEMPTS, b"2")]
+    assert not is_replayed(ORIGINAL)
+    assert is_replayed(headers_of(InvalidEvent("second"), first))
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"many", b"1" * 5000, b"\xff", "٣".encode()])
+def test_a_number_of_attempts_that_is_none_counts_as_none(value: bytes) -> None:
+    assert replay_attempts([(REPLAY_ATTEMPTS, value)]) == 0
