@@ -1,12 +1,16 @@
 """Where the local broker listens: loopback addresses only."""
 
 import ipaddress
+import secrets
 import socket
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from schemas.errors import InvalidInput
 
 _DEFAULT_PORT = 9092
+_PORTS = range(20_000, 32_768)  # below those that Linux and macOS give to connections
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,32 @@ def is_taken(address: Address) -> bool:
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return different ports of 127.0.0.1 that nobody listens on, and that no system gives to the ends of connections.
+
+    Any client could get one of those while the broker that should listen there is dead.
+    """
+    with ExitStack() as held:
+        return tuple(_held_port(held) for _ in range(count))
+
+
+def _held_port(held: ExitStack) -> int:
+    while True:
+        probe = held.enter_context(socket.socket())
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", secrets.choice(_PORTS)))
+            return int(probe.getsockname()[1])
+
+
+def following(addresses: Sequence[str], count: int) -> list[str]:
+    """Return the first ``count`` addresses; what is missing are the ports after the last.
+
+    Raises:
+        InvalidInput: The last is no ``host:port``.
+    """
+    host, port = _split(addresses[-1])
+    shown = f"[{host}]" if ":" in host else host
+    return [*addresses, *(f"{shown}:{port + more}" for more in range(1, count))][:count]

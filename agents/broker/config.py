@@ -1,4 +1,4 @@
-"""The settings of the local broker: one node that is controller and broker at once, small and quick to start."""
+"""The settings of a local broker: each node is controller and broker at once, small and quick to start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +36,22 @@ class Extras:
 
 NO_EXTRAS = Extras()
 
+
+@dataclass(frozen=True)
+class Member:
+    """A node's place in its cluster.
+
+    Attributes:
+        cluster_id: The same for all nodes.
+        node_id: Its own.
+        controllers: The port of each node's controller, by node id.
+    """
+
+    cluster_id: str
+    node_id: int
+    controllers: Mapping[int, int]
+
+
 # What differs from Kafka's defaults, and why.
 _SETTINGS = f"""
 process.roles=broker,controller
@@ -44,17 +60,13 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 auto.create.topics.enable=false
 
-# One node cannot replicate. Few partitions of Kafka's own topics: each costs start-up time and memory.
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+# Few partitions of Kafka's own topics: each costs start-up time and memory.
 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+
+# A node that is back leads again soon; by default after five minutes.
+leader.imbalance.check.interval.seconds=5
 
 # Consumers start at once, and commits are not held back to be batched.
 group.initial.rebalance.delay.ms=0
@@ -84,17 +96,33 @@ broker.heartbeat.interval.ms=500
 
 
 def server_properties(
-    address: Address, *, controller_port: int, node_id: int, data: Path, extras: Extras = NO_EXTRAS
+    address: Address, *, node_id: int, controllers: Mapping[int, int], data: Path, extras: Extras = NO_EXTRAS
 ) -> str:
-    """Return Kafka's ``server.properties``."""
-    listeners = [f"PLAINTEXT://{address}", f"CONTROLLER://127.0.0.1:{controller_port}", *extras.listeners]
+    """Return Kafka's ``server.properties``. ``controllers`` has the port of each node's controller, by node id."""
+    controller = f"CONTROLLER://127.0.0.1:{controllers[node_id]}"
+    listeners = [f"PLAINTEXT://{address}", controller, *extras.listeners]
+    voters = ",".join(f"{voter}@127.0.0.1:{port}" for voter, port in controllers.items())
     more = "\n".join(f"{name}={value}" for name, value in extras.properties.items())
     return f"""# Written at each start; changes here are lost.
 node.id={node_id}
 listeners={",".join(listeners)}
-controller.quorum.voters={node_id}@127.0.0.1:{controller_port}
+controller.quorum.voters={voters}
 log.dirs={data}
-{_SETTINGS}{more}
+{_SETTINGS}{_replication(len(controllers))}{more}
+"""
+
+
+def _replication(n_nodes: int) -> str:
+    """Let a write wait for two nodes of three or more, so that any one may die; one node cannot replicate."""
+    copies, least = (3, 2) if n_nodes >= 3 else (1, 1)  # noqa: PLR2004 - as many as there are copies
+    return f"""
+default.replication.factor={copies}
+min.insync.replicas={least}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={least}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={least}
 """
 
 

@@ -2,14 +2,25 @@
 
 import asyncio
 import logging
+from typing import Protocol
 
-from agents.broker.local import LocalBroker
+from agents.broker.local import BrokerStatus
 from schemas.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 
-async def keep_running(broker: LocalBroker, *, every_s: float = 1.0) -> None:
+class Broker(Protocol):
+    """A local broker or cluster."""
+
+    def status(self) -> BrokerStatus:
+        """Return whether all of it runs."""
+
+    def start(self) -> BrokerStatus:
+        """Start what does not."""
+
+
+async def keep_running(broker: Broker, *, every_s: float = 1.0) -> None:
     """Look after ``broker`` until cancelled. A start that fails is logged and tried again."""
     while True:
         await asyncio.sleep(every_s)

