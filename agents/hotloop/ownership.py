@@ -116,7 +116,7 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         return partition.drop()
 
     async def close(self) -> None:
-        """Give all partitions up for good: a rebalance that goes on may still assign some, which nobody would release."""
+        """Give all partitions up for good, also those that a rebalance is about to assign: nobody would release them."""
         self._closed = True
         await self.release_all()
 
