@@ -11,8 +11,10 @@ A caller asks the error's ``disposition``, never its message:
     LexstreamError
     ├── EventError              REJECT   a dead letter; its class says the stage
     │   ├── DecodeError         decode   bytes that are no JSON or Avro
-    │   │   └── UnknownSchema   decode   an Avro schema id that nobody knows
+    │   │   ├── UnknownSchema   decode   an Avro schema id that nobody knows
+    │   │   └── UnreadableRecord decode  a batch that cannot be read; nobody has the bytes
     │   ├── InvalidEvent        validate fields missing, of the wrong type or out of bounds
+    │   │   └── OversizedEvent  validate larger than an event may be
     │   ├── TasksFailed         model    no task of the document could be served
     │   ├── ModelError          model    the model broke on this document
     │   └── EncodeError         encode   the result cannot be written
@@ -25,6 +27,7 @@ A caller asks the error's ``disposition``, never its message:
     │   └── SelfTestFailed
     ├── TrainingError           REJECT   a training that cannot succeed
     ├── Unavailable             RETRY    broker, store or schema registry does not answer
+    │   └── NoSpace                      the store's disk is full
     └── Fatal                   CRASH
         ├── Fenced                       another process owns the partition now
         └── DeadLetterLimitExceeded      nearly everything turned bad
@@ -68,8 +71,16 @@ class UnknownSchema(DecodeError):
     """The Avro schema id is not known."""
 
 
+class UnreadableRecord(DecodeError):
+    """The record cannot be read out of its batch; its dead letter has no content."""
+
+
 class InvalidEvent(EventError):
     """The document event has missing or wrong fields."""
+
+
+class OversizedEvent(InvalidEvent):
+    """The event is larger than an event may be."""
 
 
 class TasksFailed(EventError):
@@ -134,6 +145,10 @@ class Unavailable(LexstreamError):
     """A service does not answer."""
 
     disposition = Disposition.RETRY
+
+
+class NoSpace(Unavailable):
+    """The disk of the model store is full; free some space."""
 
 
 class Fatal(LexstreamError):

@@ -16,11 +16,12 @@ from schemas.control_events import ControlEvent, EventType
 from schemas.dead_letters import dead_letter_headers, is_replayed
 from schemas.documents import DocumentEvent
 from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
-from schemas.errors import EncodeError, EventError, Fatal, InvalidEvent, ModelError, TasksFailed
+from schemas.errors import EncodeError, EventError, Fatal, InvalidEvent, ModelError, OversizedEvent, TasksFailed
 
 _OVERHEAD = 256
 """What a batch of one message has around key, value and headers, generously."""
 _HEADER_OVERHEAD = 16
+_OURS = frozenset({SOURCE_HEADER, MODEL_HEADER})
 
 
 class Outgoing(NamedTuple):
@@ -185,6 +186,8 @@ class Answering:
         )
         message = outgoing(self._dead_letters, record.partition, key=record.key, value=record.value, headers=headers)
         if message.n_bytes > (limit := self._limit(self._dead_letters)):
+            if isinstance(error, OversizedEvent) and (record.value or record.key or record.headers):
+                return self._dead_letter(_Emptied.of(record), _without_content(error))
             raise Fatal(
                 f"the dead letter of {record.topic}/{record.partition}/{record.offset} takes {message.n_bytes} bytes, "
                 f"{self._dead_letters} takes at most {limit}: raise its max.message.bytes above that of {record.topic}"
@@ -217,6 +220,27 @@ class Answering:
         return outgoing(self._control_events, record.partition, key=key, value=value, headers=[])
 
 
+@dataclass(slots=True)
+class _Emptied:
+    """A record without what it holds: expanded from a compressed batch, it fits no topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+    @classmethod
+    def of(cls, record: Record) -> "_Emptied":
+        return cls(record.topic, record.partition, record.offset, record.timestamp)
+
+
+def _without_content(error: OversizedEvent) -> OversizedEvent:
+    return OversizedEvent(f"{error}; key, value and headers are left out, they are only where the event was")
+
+
 def _nobody(record: Record, answerers: Answerers) -> EventError:
     if answerers.failures:
         return TasksFailed("; ".join(f"{failure['code']}: {failure['message']}" for failure in answerers.failures))
@@ -225,7 +249,8 @@ def _nobody(record: Record, answerers: Answerers) -> EventError:
 
 def _headers(record: Record, served: Sequence[Served]) -> list[tuple[str, bytes]]:
     return [
-        *record.headers,
+        # What calls itself ours but came with the event would pass for our word.
+        *(header for header in record.headers if header[0] not in _OURS),
         (SOURCE_HEADER, f"{record.topic}/{record.partition}/{record.offset}".encode()),
         *((MODEL_HEADER, one.header) for one in served),
     ]

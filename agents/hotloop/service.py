@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from agents.batches import guard_batches
 from agents.enrich import Enricher
 from agents.hotloop.answers import Answering
 from agents.hotloop.asking import Asking, Tables
@@ -141,6 +142,7 @@ class HotLoopThread:
 
     async def _main(self) -> None:
         settings = self._settings
+        guard_batches(settings.max_message_bytes)
         limits = Limits(settings.max_message_bytes * 5 // 2)
         outputs = [lane.output for lane in settings.all_lanes]
         await read_limits(limits, [*outputs, settings.topics.dead_letters], client_options(settings))

@@ -17,7 +17,7 @@ from schemas.commands import Rule
 from schemas.dead_letters import REPLAY_ATTEMPTS, REPLAYED_FROM, DeadLetter
 from schemas.documents import DocumentEvent
 from schemas.enriched import ENRICHED, TaskFailure
-from schemas.errors import DecodeError, Fatal, ModelError
+from schemas.errors import DecodeError, Fatal, ModelError, OversizedEvent
 from schemas.names import StringIndexType
 from schemas.records import RouteRecord
 from tests.agents.echo import first_word, served
@@ -210,3 +210,24 @@ def test_events_that_were_sent_back_are_counted_by_what_became_of_them() -> None
     bad = item(DecodeError("still no JSON"), offset=42, headers=again)
     found = outcome(asked(good, served()), asked(bad), asked(item(offset=43), served()))
     assert found.replayed == {"enriched": 1, "dead_letter": 1}
+
+
+def test_an_event_that_fits_no_topic_is_a_dead_letter_without_content() -> None:
+    record = {"value": b"x" * 3000, "headers": [("h", b"y" * 3000)], "offset": 7}
+    (message,) = outcome(asked(item(OversizedEvent("the event has 6005 bytes"), **record)), dead_limit=2000).messages  # type: ignore[arg-type]
+    assert (message.key, message.value) == (None, None)
+    letter = DeadLetter.from_headers(message.headers)
+    assert (letter.error, letter.offset) == ("OversizedEvent", 7)
+    assert letter.message == (
+        "the event has 6005 bytes; key, value and headers are left out, they are only where the event was"
+    )
+
+
+def test_headers_that_pass_for_ours_are_not_passed_on() -> None:
+    forged = [("lexstream-model", b"a/b=sha256:c"), ("traceparent", b"00"), ("lexstream-source", b"t/0/0")]
+    (message,) = outcome(asked(item(headers=forged), served()), before=KNOWN).messages
+    assert message.headers == [
+        ("traceparent", b"00"),
+        ("lexstream-source", b"n.documents/2/41"),
+        ("lexstream-model", served().header),
+    ]

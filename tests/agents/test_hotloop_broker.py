@@ -152,7 +152,7 @@ BAD = {
     "wrong type": (b'{"id": 7, "text": []}', "validate", "InvalidEvent"),
     "lone surrogate": (b'{"id": "x", "text": "\\ud800"}', "validate", "InvalidEvent"),
     "empty text": (b'{"id": "x", "text": "  "}', "validate", "InvalidEvent"),
-    "too large": (event(0, text="x" * 9_000_000), "validate", "InvalidEvent"),
+    "too large": (event(0, text="x" * 9_000_000), "validate", "OversizedEvent"),
     "unknown project": (event(0, tasks=[{"project": "no", "deployment": "a"}]), "model", "TasksFailed"),
     "unknown deployment": (event(0, tasks=[{"project": "loans", "deployment": "no"}]), "model", "TasksFailed"),
     "unsupported language": (event(0, language="de"), "model", "TasksFailed"),

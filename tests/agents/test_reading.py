@@ -17,7 +17,7 @@ from agents.hotloop.window import Bounds
 from agents.lanes import Lane, Priority
 from agents.metrics import Metrics
 from schemas.codecs.codec import DocumentCodec
-from schemas.errors import DecodeError, InvalidEvent, Unavailable
+from schemas.errors import DecodeError, OversizedEvent, Unavailable
 from tests.agents.factories import FakeRecord, item
 from tests.agents.fakes import FakeConsumer, FakeProducer
 
@@ -151,7 +151,7 @@ async def test_what_is_wrong_with_an_event_is_an_outcome() -> None:
     partition = stage.own(TP)
     await stage.read()
     kinds = [type(waiting.content) for waiting in partition.queue]
-    assert kinds[:3] == [DecodeError, DecodeError, InvalidEvent]
+    assert kinds[:3] == [DecodeError, DecodeError, OversizedEvent]
     assert [waiting.arrival for waiting in partition.queue] == sorted(waiting.arrival for waiting in partition.queue)
 
 
