@@ -11,7 +11,7 @@ import orjson
 
 Format = Literal["auto", "text", "json"]
 
-CLIENTS = ("aiokafka", "faust", "mode", "kafka")
+CLIENTS = ("aiokafka", "faust", "mode", "kafka", "httpx", "httpcore")
 EVERY_S = 5.0
 _MAX_TEMPLATES = 1000
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -79,7 +79,7 @@ class Text(logging.Formatter):
 def setup_logs(level: str, format: Format, stream: TextIO | None = None) -> None:  # noqa: A002 - the setting's name
     """Send all logs of this process to ``stream``, by default standard error.
 
-    The client libraries never write below WARNING: at DEBUG they write keys and values.
+    The client libraries never write below WARNING: at DEBUG they write keys and values, and headers with passwords.
     """
     out = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(out)

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.lanes import Lane, default_lanes, lane_tasks, parse_lane
+from agents.token_url import token_url_problem
 from schemas.codecs.validation import shown_problems
 from schemas.documents import Task
 from schemas.errors import InvalidSettings
@@ -21,6 +22,8 @@ from schemas.topics import Topics
 PREFIX = "LEXSTREAM_"
 FILE = Path("lexstream.toml")
 Origin = Literal["default", "environment", "file", "option"]
+_OF_PASSWORDS = ("sasl_username", "sasl_password")
+_OF_OAUTH = ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
 Words = Annotated[list[str], NoDecode]
 """A list; in the environment its items are parted by commas."""
 
@@ -51,12 +54,20 @@ class Settings(BaseSettings):
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How to speak to Kafka."""
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     """How to log in, with a SASL protocol."""
     sasl_username: str | None = None
     """User of SASL."""
     sasl_password: SecretStr | None = None
     """Password of SASL."""
+    sasl_oauth_token_url: str | None = None
+    """Where OAUTHBEARER gets its tokens (OAuth 2.0, client credentials); https, or http on loopback."""
+    sasl_oauth_client_id: str | None = None
+    """Who we are at the token endpoint."""
+    sasl_oauth_client_secret: SecretStr | None = None
+    """Our secret at the token endpoint."""
+    sasl_oauth_scope: str | None = None
+    """Scope to ask the token for; default: the endpoint's."""
     ssl_cafile: Path | None = None
     """Certificates (PEM) that the broker's is checked against; default: the system's."""
     ssl_certfile: Path | None = None
@@ -130,8 +141,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> Self:
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
-            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password")
+        if self.security_protocol.startswith("SASL"):
+            needed: tuple[str, ...] = _OF_PASSWORDS
+            why = f"security_protocol {self.security_protocol}"
+            if self.sasl_mechanism == "OAUTHBEARER":
+                needed, why = _OF_OAUTH, "sasl_mechanism OAUTHBEARER"
+            if missing := [name for name in needed if not getattr(self, name)]:
+                raise ValueError(f"{why} needs {' and '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_stay_secret(self) -> Self:
+        if self.sasl_oauth_token_url and (problem := token_url_problem(self.sasl_oauth_token_url)):
+            raise ValueError(f"sasl_oauth_token_url: {problem}")
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("ssl_keyfile needs ssl_certfile: the certificate that the key belongs to")
         return self
 
     @cached_property

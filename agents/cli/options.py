@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-PASSWORDS = frozenset({"sasl_password", "ssl_password"})
+PASSWORDS = frozenset({"sasl_password", "sasl_oauth_client_secret", "ssl_password"})
 """Settings without an option: everybody on a machine can read the options of a process."""
 
 
@@ -21,7 +21,7 @@ class SettingOption:
 
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 IndexType = Literal["UnicodeCodePoint", "Utf16CodeUnit", "Utf8CodeUnit"]
 Backend = Literal[
     "auto", "torch-fp32", "torch-bf16", "onnx-int8", "onnx-fp32", "openvino-int8", "openvino-bf16", "openvino-fp32"
@@ -40,6 +40,11 @@ OPTIONS: dict[str, SettingOption] = {
     "security_protocol": _kafka(Protocol, "How to speak to Kafka."),
     "sasl_mechanism": _kafka(Mechanism, "How to log in, with a SASL protocol."),
     "sasl_username": _kafka(str, "User of SASL."),
+    "sasl_oauth_token_url": _kafka(
+        str, "Where OAUTHBEARER gets its tokens (OAuth 2.0, client credentials); https, or http on loopback."
+    ),
+    "sasl_oauth_client_id": _kafka(str, "Who we are at the token endpoint."),
+    "sasl_oauth_scope": _kafka(str, "Scope to ask the token for; default: the endpoint's."),
     "ssl_cafile": _kafka(Path, "Certificates (PEM) that the broker's is checked against; default: the system's."),
     "ssl_certfile": _kafka(Path, "Our own certificate (PEM), for mutual TLS."),
     "ssl_keyfile": _kafka(Path, "The key of our certificate (PEM)."),
