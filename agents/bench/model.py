@@ -43,17 +43,25 @@ Floats = NDArray[np.float32]
 _LIBRARIES = ("lexstream", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
 
 
-def make_model(store: Store) -> Manifest:
-    """Train the head, store the model, and return its manifest. Takes seconds."""
+def make_model(store: Store, *, label: str = "v1", shift: float = 0.0) -> Manifest:
+    """Train the head, store the model, and return its manifest. Takes seconds.
+
+    Args:
+        store: Where to.
+        label: The model's.
+        shift: By what share all weights of the encoder are greater than they were made: models of different shifts
+            share no encoder.
+    """
     encoder = find_encoder()
     documents = training_documents(PROJECT)
     module = load_module(encoder, attention="eager")
+    _shift(module, shift)
     tokenizer = Tokenizer.from_file(encoder.tokenizer)
     states = States(module, tokenizer, max_tokens=encoder.max_tokens)
     head = _head(states, documents, tokenizer=tokenizer)
     draft = Manifest(
         project=PROJECT,
-        label="v1",
+        label=label,
         kind=Kind.ENTITIES,
         categories=CATEGORIES,
         language="en",
@@ -84,6 +92,14 @@ def export_transformers(manifest: Manifest, store: Store, folder: Path) -> Path:
     module.save_pretrained(folder)
     _write_tokenizer(store.get(manifest.encoder.files[TOKENIZER]), folder, max_tokens=manifest.encoder.max_tokens)
     return folder
+
+
+def _shift(module: Any, shift: float) -> None:
+    import torch
+
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(1 + shift)
 
 
 def _head(states: States, documents: Sequence[LabelledDocument], *, tokenizer: Tokenizer) -> EntityHead:

@@ -1,0 +1,61 @@
+"""What a process takes, read every few seconds."""
+
+from dataclasses import dataclass
+
+import psutil
+
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a process had at one moment.
+
+    Attributes:
+        rss_mb: Resident memory.
+        uss_mb: Memory that is this process's alone.
+        descriptors: Open files and sockets.
+        threads: How many.
+        cpu_s: Processor seconds since its start.
+    """
+
+    rss_mb: float
+    uss_mb: float
+    descriptors: int
+    threads: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How the run stood at one moment.
+
+    Attributes:
+        at_s: Seconds since the first output.
+        lag: Published less answered.
+        worker: What the worker had.
+        broker: What the broker had, if it is ours.
+    """
+
+    at_s: float
+    lag: int
+    worker: Reading | None
+    broker: Reading | None
+
+
+def read(process: psutil.Process | None) -> Reading | None:
+    """Return what a process has; nothing if it has ended."""
+    if process is None:
+        return None
+    try:
+        with process.oneshot():
+            memory, cpu = process.memory_full_info(), process.cpu_times()
+            return Reading(
+                round(memory.rss / _MEGABYTE, 2),
+                round(memory.uss / _MEGABYTE, 2),
+                process.num_fds(),
+                process.num_threads(),
+                round(cpu.user + cpu.system, 2),
+            )
+    except psutil.Error:
+        return None
