@@ -170,6 +170,13 @@ class Settings(BaseSettings):
             sorted((*default_lanes(self.topics), *map(parse_lane, self.lanes)), key=lambda lane: lane.priority)
         )
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are not checked; what was worked out from the old ones is not kept."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     def tasks_of(self, topic: str) -> tuple[Task, ...]:
         """The default tasks of documents from ``topic``."""
         return lane_tasks(self.default_tasks, topic)

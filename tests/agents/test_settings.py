@@ -85,3 +85,11 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         {"security_protocol": "SASL_SSL", "sasl_username": "u", "sasl_password": "hush"}, file=tmp_path / "none.toml"
     )
     assert "hush" not in repr(settings)
+
+
+def test_a_copy_with_another_namespace_has_its_topics_and_lanes() -> None:
+    settings = load_settings({"namespace": "one"})
+    assert (settings.topics.documents, settings.all_lanes[-1].input) == ("one.documents", "one.documents")
+    copied = settings.model_copy(update={"namespace": "two"})
+    assert (copied.topics.documents, copied.all_lanes[-1].input) == ("two.documents", "two.documents")
+    assert settings.topics.documents == "one.documents"
