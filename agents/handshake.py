@@ -28,11 +28,6 @@ from schemas.errors import InvalidSettings
 _LOOK_S: Final = 3.0
 _SAID: Final = 300
 _HUNG_UP: Final = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
-_ALERTS: Final = {
-    "CERTIFICATE_REQUIRED": "asks for a certificate of ours: set ssl_certfile and ssl_keyfile",
-    "CERTIFICATE_EXPIRED": "says that our certificate has expired: renew ssl_certfile",
-    "UNKNOWN_CA": "does not know who issued our certificate: check ssl_certfile",
-}
 
 
 async def greet(brokers: str, options: Mapping[str, Any], *, timeout_s: float) -> None:
@@ -52,7 +47,9 @@ async def greet(brokers: str, options: Mapping[str, Any], *, timeout_s: float) -
     for host, port, _ in collect_hosts(brokers, randomize=False):
         try:
             async with _connection(host, port, options, timeout_s) as connection:
-                await connection.send(MetadataRequest([]))
+                answer = await connection.send(MetadataRequest([]))
+            if not answer.brokers:  # so answers who has not let us in
+                raise KafkaConnectionError(f"{host}:{port} names no broker")
         except (KafkaError, OSError, TimeoutError) as error:
             last = error
             address = f"{host}:{port}"
@@ -91,7 +88,7 @@ def _of_login(cause: BaseException, address: str, options: Mapping[str, Any]) ->
         case SaslAuthenticationFailed():
             return f"{_login(address, options)}: {_said(cause)}; check sasl_username and sasl_password"
         case UnsupportedSaslMechanismError():
-            return f"Kafka at {address} does not offer sasl_mechanism {options['sasl_mechanism']}: {_said(cause)}"
+            return f"Kafka at {address} does not offer sasl_mechanism {options['sasl_mechanism']}: set another"
         case IllegalSaslStateError():
             return _other_protocol(address, options, options["security_protocol"].removeprefix("SASL_"))
         case _:
@@ -131,11 +128,8 @@ def _verification(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _alert(reason: str) -> str:
-    for part, words in _ALERTS.items():
-        if part in reason:
-            return words
     words = reason.partition("ALERT_")[2].replace("_", " ").lower()
-    return f"refuses our side of TLS ({words}): check ssl_certfile and ssl_keyfile"
+    return f"refuses our certificate, or the lack of one ({words}): check ssl_certfile and ssl_keyfile"
 
 
 def _other_protocol(address: str, options: Mapping[str, Any], found: str) -> str:
@@ -163,18 +157,20 @@ async def _looked_at(error: Exception, host: str, port: int, options: Mapping[st
 async def _protocol(host: str, port: int, options: Mapping[str, Any]) -> str | None:
     """Return what the listener speaks, or ``None`` if it answers nothing."""
     for transport in ("PLAINTEXT", "SSL"):
-        bare = {"security_protocol": transport, "ssl_context": _unverified(options)}
+        bare = {"security_protocol": transport, "ssl_context": _unverified()}
         try:
             async with _connection(host, port, bare, _LOOK_S) as connection:
                 answer = await connection.send(SaslHandShakeRequest("PLAIN"))
-        except (KafkaError, OSError, TimeoutError):
+        except (KafkaError, OSError, TimeoutError) as error:
+            if any("ALERT" in (cause.reason or "") for cause in _chain(error) if isinstance(cause, ssl.SSLError)):
+                return str(options["security_protocol"]).replace("PLAINTEXT", "SSL")  # it wants to know who we are
             continue
         has_sasl = answer.error_code != IllegalSaslStateError.errno
         return f"SASL_{transport}" if has_sasl else transport
     return None
 
 
-def _unverified(options: Mapping[str, Any]) -> ssl.SSLContext:
+def _unverified() -> ssl.SSLContext:
     """A context that takes any certificate: nothing is said to whoever shows it but which protocol we look for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

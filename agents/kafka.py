@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents.handshake import greet
-from agents.oauth import ClientCredentials, TokenProvider
+from agents.oauth import ClientCredentials, TokenProvider, TokenUnavailable
 from agents.settings import Settings
 from schemas.errors import InvalidSettings, Unavailable
 
@@ -163,6 +163,8 @@ async def wait_for_broker(settings: Settings) -> None:
 
 def _advice(settings: Settings, error: Exception) -> str:
     """Return the one line for people. That nobody could be reached is all that the client's own error says."""
+    if isinstance(error, TokenUnavailable):
+        return f"no token to log in at {settings.brokers} with: {error.args[0]}; check sasl_oauth_token_url"
     plain = settings.security_protocol == "PLAINTEXT"
     how = "" if plain else f" over {settings.security_protocol}"
     ordinary = type(error) is KafkaConnectionError or isinstance(error, OSError | TimeoutError)

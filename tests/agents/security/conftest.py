@@ -1,0 +1,24 @@
+"""One secured broker for the session: starting one takes seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from agents.broker import LocalBroker
+from agents.broker.address import free_port
+from tests.agents.security.secured import Secured, extras, free_ports, make_certificates, token_endpoint
+from tests.broker import JARS
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A broker with all listeners, and an endpoint that gives tokens."""
+    home = tmp_path_factory.mktemp("secured")
+    certificates, ports = make_certificates(home), free_ports()
+    with token_endpoint() as tokens:
+        broker = LocalBroker(home, f"127.0.0.1:{free_port()}", cache=JARS, extras=extras(certificates, ports))
+        try:
+            plain = broker.start().address
+            yield Secured(plain, {name: f"127.0.0.1:{port}" for name, port in ports.items()}, certificates, tokens)
+        finally:
+            broker.stop()
