@@ -15,6 +15,9 @@ from schemas.names import Category, Digest, Kind, Name, RouteName
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
 
+Categories = Annotated[list[Category], Field(max_length=200)]
+"""As many as a project may have."""
+
 
 class Nothing(Strict):
     """A command without parameters."""
@@ -27,7 +30,7 @@ class CreateProject(Strict):
     language: Language = "en"
     multilingual: bool = False
     description: Annotated[str, Field(max_length=1000)] = ""
-    categories: Annotated[list[Category], Field(max_length=200)] = []
+    categories: Categories = []
     confidence_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
@@ -52,7 +55,7 @@ class Train(Strict):
     split: Literal["percentage", "manual"] = "percentage"
     training_split_percentage: Annotated[int, Field(ge=1, le=99)] = 80
     method: Method = Method.AUTO
-    encoder: str | None = None
+    encoder: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -102,9 +105,9 @@ class Rule(Strict):
     ``any``, one for each in ``all``, and none in ``none``. Without any list, one result of any category is enough.
     """
 
-    any: list[Category] = []
-    all: list[Category] = []
-    none: list[Category] = []
+    any: Categories = []
+    all: Categories = []
+    none: Categories = []
     confidence_at_least: Annotated[float, Field(ge=0, le=1)] = 0.0
     confidence_below: Annotated[float, Field(gt=0, le=1)] | None = None
 

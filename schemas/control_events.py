@@ -1,5 +1,6 @@
 """Control events: everything that happened, for people, programs and audits."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
@@ -7,6 +8,19 @@ from uuid import uuid4
 from pydantic import Field
 
 from schemas.base import Message, Timestamp, now
+
+MAX_SENTENCES = 100
+MAX_SENTENCE_CHARS = 1000
+
+
+def few(sentences: Sequence[str]) -> list[str]:
+    """Return the first of ``sentences``, and how many more there are: an event has to fit its topic."""
+    cut = [
+        sentence if len(sentence) <= MAX_SENTENCE_CHARS else f"{sentence[:MAX_SENTENCE_CHARS]}…"
+        for sentence in sentences[:MAX_SENTENCES]
+    ]
+    n_more = len(sentences) - len(cut)
+    return [*cut, f"and {n_more} more"] if n_more else cut
 
 
 class EventType(StrEnum):

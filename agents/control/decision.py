@@ -7,7 +7,7 @@ from typing import Any
 from agents.registry import Registry
 from schemas.base import Timestamp
 from schemas.commands import Command, ImportLabelsCommand
-from schemas.control_events import ControlEvent, EventType
+from schemas.control_events import ControlEvent, EventType, few
 from schemas.labels import LabelledDocument
 from schemas.names import Digest
 from schemas.records import CommandRecord, DeploymentRecord, JobRecord, ModelRecord, ProjectRecord, Record, record_key
@@ -62,7 +62,7 @@ def rejected(command: Command, problems: Sequence[str], *, at: Timestamp) -> Dec
 
     The bundle of an import goes all the same: it is full of text that nobody reads again.
     """
-    details = {"command": command.command, "problems": list(problems)}
+    details = {"command": command.command, "problems": few(problems)}
     garbage = Garbage(blobs=(command.parameters.bundle,) if isinstance(command, ImportLabelsCommand) else ())
     record = _command_record(command, event=EventType.REJECTED, at=at, details=details | _kept(garbage))
     return Decision(

@@ -6,7 +6,7 @@ from agents.control.decision import Decision, Labels, accepted, known_project, r
 from agents.registry import Registry
 from schemas.base import Timestamp
 from schemas.commands import CreateProjectCommand, DeleteProjectCommand, ImportLabelsCommand
-from schemas.control_events import ControlEvent, EventType
+from schemas.control_events import ControlEvent, EventType, few
 from schemas.records import (
     DeploymentRecord,
     JobRecord,
@@ -85,7 +85,7 @@ def import_labels(registry: Registry, command: ImportLabelsCommand, imported: Im
         "labelled": imported.project.n_labelled,
         "removed": len(imported.labels.removed),
         "categories": imported.project.categories,
-        "warnings": list(imported.warnings),
+        "warnings": few(imported.warnings),
     }
     changes: dict[str, Record | None] = {record_key(imported.project): imported.project}
     return accepted(

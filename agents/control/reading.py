@@ -9,9 +9,11 @@ from pydantic_core import ErrorDetails
 
 from schemas.codecs.validation import shown_problem
 from schemas.commands import COMMAND, Command
-from schemas.control_events import ControlEvent, EventType
+from schemas.control_events import ControlEvent, EventType, few
 
 _LONGEST_NAME = 200
+MAX_COMMAND_BYTES = 256 * 1024
+"""Far more than any command needs; what is wrong with one takes a hundred times its memory to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Invalid:
             command_id=self.command_id,
             project=self.project,
             event=EventType.REJECTED,
-            details={"problems": list(self.problems)},
+            details={"problems": few(self.problems)},
         )
 
 
@@ -37,6 +39,8 @@ def read_command(value: bytes | None) -> Command | Invalid:
     """Return the command that ``value`` is, or what is wrong with it."""
     if value is None:
         return Invalid(("got a message without a value, expected a command in JSON",))
+    if len(value) > MAX_COMMAND_BYTES:
+        return Invalid((f"got {len(value)} bytes, expected a command of at most {MAX_COMMAND_BYTES}",))
     try:
         content = orjson.loads(value)
     except orjson.JSONDecodeError as error:

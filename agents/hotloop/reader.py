@@ -23,6 +23,7 @@ REST_S = 0.01
 """Between polls while a window is in the model: what arrives then waits for the next one anyway, and a poll for each
 event takes the processor from the model."""
 _SLICE = 100
+_SLICE_BYTES = 512 * 1024
 _RETRY_S = 0.5
 _LAG_EVERY_S = 1.0
 
@@ -32,9 +33,13 @@ Decode = Callable[[Sequence[Record]], Awaitable[list[Item]]]
 async def decode_here(decoder: Decoder, records: Sequence[Record]) -> list[Item]:
     """Decode on this event loop, letting others run now and then."""
     items: list[Item] = []
-    for start in range(0, len(records), _SLICE):
-        items += map(decoder, records[start : start + _SLICE])
-        await asyncio.sleep(0)
+    n_bytes = 0
+    for number, record in enumerate(records, start=1):
+        items.append(decoder(record))
+        n_bytes += len(record.value or b"")
+        if number % _SLICE == 0 or n_bytes > _SLICE_BYTES:
+            n_bytes = 0
+            await asyncio.sleep(0)  # heartbeats, too, are sent on this loop
     return items
 
 

@@ -14,6 +14,10 @@ from schemas.codecs.schema_ids import Schema, SchemaIds, own_schema
 from schemas.errors import DecodeError, EncodeError
 
 MAGIC = 0
+MAX_READS = 100_000
+"""How many numbers and strings a large record may consist of: a list of a million empty ones takes seconds."""
+_SMALL_BYTES = 64 * 1024
+"""Smaller records cannot have as many."""
 _HEADER = struct.Struct(">bI")
 
 
@@ -43,7 +47,7 @@ class AvroReader:
             raise DecodeError(f"expected a zero byte and four bytes of schema id, got {len(value)} bytes")
         schema_id: int = _HEADER.unpack_from(value)[1]
         writer, reader = self._resolution(schema_id)
-        stream = BytesIO(value)
+        stream = BytesIO(value) if len(value) <= _SMALL_BYTES else _BoundedReads(value)
         stream.seek(_HEADER.size)
         try:
             record = schemaless_reader(stream, writer, reader)
@@ -67,6 +71,18 @@ class AvroReader:
     def _advice(self, schema_id: int, writer: Schema, error: Exception) -> str:
         names = f"{writer['name']} (schema id {schema_id}) as {self._reader_schema['name']}"
         return f"cannot read Avro record {names}: {type(error).__name__}"
+
+
+class _BoundedReads(BytesIO):
+    """Bytes that can be read only so often."""
+
+    _n_left = MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._n_left -= 1
+        if self._n_left < 0:
+            raise EOFError
+        return super().read(size)
 
 
 class AvroWriter:

@@ -16,6 +16,8 @@ Format = Literal["json", "avro"]
 
 MAX_METADATA_LEVELS = 200
 """How deep metadata may be nested. What is deeper could be read but not written again."""
+MAX_METADATA_VALUES = 100_000
+"""How many values metadata may hold: an empty list is two bytes, but takes some seventy in memory."""
 
 
 class _Reader:
@@ -32,9 +34,10 @@ class _Reader:
         else:
             found = self._avro.read(value)
             found["metadata"] = _metadata(found["metadata"])
-        # Every level needs its bracket, so counting them (at memory speed) spares nearly every event the walk.
-        if value.count(b"{") + value.count(b"[") > MAX_METADATA_LEVELS:
-            _check_depth(found.get("metadata"))
+        # Every level needs its bracket and every value but the first its comma, so counting them (at memory speed)
+        # spares nearly every event the walk.
+        if value.count(b"{") + value.count(b"[") > MAX_METADATA_LEVELS or value.count(b",") >= MAX_METADATA_VALUES:
+            _check_metadata(found.get("metadata"))
         return found
 
 
@@ -129,10 +132,15 @@ def _metadata(text: str) -> dict[str, Any]:
         raise InvalidEvent(f"metadata: {error}") from None
 
 
-def _check_depth(value: object) -> None:
-    level = [value]
+def _check_metadata(value: object) -> None:
+    level, n_values = [value], 0
     for _ in range(MAX_METADATA_LEVELS + 1):
         level = [child for item in level for child in _children(item)]
+        n_values += len(level)
+        if n_values > MAX_METADATA_VALUES:
+            raise InvalidEvent(
+                f"metadata: expected at most {MAX_METADATA_VALUES} values, got {type_name(value)} with more"
+            )
         if not level:
             return
     raise InvalidEvent(f"metadata: expected at most {MAX_METADATA_LEVELS} levels, got {type_name(value)} with more")

@@ -13,6 +13,7 @@ import orjson
 from schemas.errors import DecodeError, EncodeError, InvalidEvent
 
 _MAX_SHOWN_CHARS = 40
+_MAX_PLACE_CHARS = 500
 _TYPE_NAMES: dict[type, str] = {
     type(None): "null",
     bool: "a boolean",
@@ -32,8 +33,8 @@ def decode_object(value: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        if place := next(_lone_surrogates(value), None):
-            raise InvalidEvent(place[:500]) from None
+        if problem := _lone_surrogate(value):
+            raise InvalidEvent(problem[-_MAX_PLACE_CHARS:]) from None
         # NOTE: the cause carries the whole document, so it does not go along into a log.
         raise DecodeError(f"expected JSON: {error}") from None
     if not isinstance(found, dict):
@@ -67,24 +68,42 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _lone_surrogates(value: bytes) -> Iterator[str]:
+def _lone_surrogate(value: bytes) -> str | None:
     if b"\\u" not in value:
-        return
+        return None
     try:
         found = json.loads(value, parse_constant=_refuse)
     except (ValueError, RecursionError):
+        return None
+    # A place is written only where something is found: a million places of a thousand steps would fill the memory.
+    levels: list[Iterator[tuple[str, object]]] = [iter([("", found)])]
+    place = [""]
+    while levels:
+        if (child := next(levels[-1], None)) is None:
+            levels.pop()
+            place.pop()
+            continue
+        place[-1], item = child
+        if isinstance(item, str) and (position := _surrogate_in(item)) is not None:
+            return f"{_written(place)}: expected text, got a lone surrogate at character {position}"
+        if isinstance(item, list | dict):
+            levels.append(_children(item))
+            place.append("")
+    return None
+
+
+def _children(item: list[object] | dict[str, object]) -> Iterator[tuple[str, object]]:
+    if isinstance(item, list):
+        yield from ((f"[{i}]", child) for i, child in enumerate(item))
         return
-    waiting: list[tuple[str, Any]] = [("", found)]
-    while waiting:
-        place, item = waiting.pop()
-        match item:
-            case str() if (position := _surrogate_in(item)) is not None:
-                yield f"{place or 'value'}: expected text, got a lone surrogate at character {position}"
-            case list():
-                waiting += [(f"{place}[{i}]", child) for i, child in enumerate(item)]
-            case dict():
-                waiting += [(f"{place}.{_shown(key)}".lstrip("."), child) for key, child in item.items()]
-                waiting += [(f"{place or 'value'} (name of a field)", key) for key in item]
+    for key, child in item.items():
+        yield " (name of a field)", key
+        yield f".{_shown(key)}", child
+
+
+def _written(place: list[str]) -> str:
+    text = "".join(place).lstrip(".")
+    return text if text and not text.startswith(" ") else f"value{text}"
 
 
 def _surrogate_in(text: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import orjson
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
+from schemas.codecs.bounds import why_unbounded
 from schemas.errors import InvalidInput, UnknownSchema
 
 OWN_SCHEMAS = Path(__file__).parent.parent / "avro"
@@ -41,7 +42,7 @@ def parsed(text: bytes | str) -> Schema:
     """Return the schema that ``text`` describes.
 
     Raises:
-        ValueError: If it describes none that is a record.
+        ValueError: If it describes none that is a record, or one whose records could take endless time or memory.
     """
     try:
         schema = parse_schema(orjson.loads(text))
@@ -49,6 +50,8 @@ def parsed(text: bytes | str) -> Schema:
         raise ValueError(f"expected an Avro schema: {type(error).__name__}") from error
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise ValueError("expected the Avro schema of a record")
+    if problem := why_unbounded(schema):
+        raise ValueError(problem)
     return schema
 
 

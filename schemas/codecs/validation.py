@@ -109,7 +109,13 @@ def path(location: tuple[int | str, ...]) -> str:
 
 
 def _steps(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{plain(step)}" for step in location)
+
+
+def plain(name: str) -> str:
+    """Return a name from outside for a sentence: at most 80 characters, on one line, nothing that moves a cursor."""
+    shown = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
+    return shown if shown.isprintable() else repr(shown)[1:-1]
 
 
 def _sentence(detail: ErrorDetails, within: str) -> str:

@@ -1,3 +1,5 @@
+import time
+import tracemalloc
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +11,7 @@ from fastavro import schemaless_writer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codecs.codec import MAX_METADATA_LEVELS, DocumentCodec, Format
+from schemas.codecs.codec import MAX_METADATA_LEVELS, MAX_METADATA_VALUES, DocumentCodec, Format
 from schemas.codecs.schema_ids import LocalSchemaIds
 from schemas.documents import DocumentEvent, Task
 from schemas.errors import DecodeError, EncodeError, EventError, InvalidEvent, UnknownSchema
@@ -218,3 +220,53 @@ def decodes_or_refuses(value: bytes) -> None:
 def test_a_task_whose_name_cannot_be_ours_is_left_to_whoever_serves_it() -> None:
     event = CODEC.decode(json_event(tasks=[{"project": "my project", "deployment": "x" * 60}]))
     assert event.tasks[0].project == "my project"
+
+
+@pytest.mark.parametrize("inside", [b"0", b"[]", b'""'])
+def test_metadata_of_more_values_than_memory_likes_is_refused(inside: bytes) -> None:
+    def event(n: int) -> bytes:
+        return b'{"id": "x", "text": "y", "metadata": {"a": [' + b",".join([inside] * n) + b"]}}"
+
+    assert len(DocumentCodec().decode(event(MAX_METADATA_VALUES - 1)).metadata["a"]) == MAX_METADATA_VALUES - 1
+    with pytest.raises(InvalidEvent, match="metadata: expected at most 100000 values"):
+        DocumentCodec().decode(event(MAX_METADATA_VALUES))
+
+
+def test_commas_in_the_text_are_no_values() -> None:
+    event = b'{"id": "x", "text": "' + b"," * 200_000 + b'", "metadata": {"a": [1, 2]}}'
+    assert DocumentCodec().decode(event).metadata == {"a": [1, 2]}
+
+
+def test_a_lone_surrogate_among_a_million_deep_values_is_found_in_little_memory() -> None:
+    deep = b'{"id": "x", "text": "\\ud800", "a": ' + b"[" * 900 + b"0," * 50_000 + b"0" + b"]" * 900 + b"}"
+    tracemalloc.start()
+    with pytest.raises(InvalidEvent, match="^text: expected text, got a lone surrogate at character 0$"):
+        DocumentCodec().decode(deep)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * len(deep)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (b'{"a": {"b": [0, "\\ud800"]}}', r"a\.b\[1\]"),
+        (b'{"\\ud800": 1}', r"value \(name of a field\)"),
+        (b'{"a": {"\\ud800": 1}}', r"a \(name of a field\)"),
+        (b'["\\ud800"]', r"\[0\]"),
+        (b'"\\ud800"', "value"),
+        (b'{"no name": "\\ud800"}', "…"),
+    ],
+)
+def test_a_lone_surrogate_is_named_by_its_place(value: bytes, place: str) -> None:
+    with pytest.raises(InvalidEvent, match=rf"^{place}: expected text, got a lone surrogate at character 0$"):
+        DocumentCodec().decode(value)
+
+
+def test_an_avro_list_of_a_million_empty_tasks_costs_no_seconds() -> None:
+    count = b"\x80\x89\x7a"  # 1,000,000
+    record = b"\x02x\x02y\x00" + count + b"\0\0" * 1_000_000 + b"\x00\x04{}"
+    started = time.process_time()
+    with pytest.raises(DecodeError, match="EOFError"):
+        DocumentCodec().decode(struct.pack(">bI", 0, 1) + record)
+    assert time.process_time() - started < 2

@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 import orjson
 import pytest
 
-from schemas.codecs.schema_ids import OWN_SCHEMAS, LocalSchemaIds, own_schema, schema_ids
+from schemas.codecs.schema_ids import OWN_SCHEMAS, LocalSchemaIds, own_schema, parsed, schema_ids
 from schemas.errors import InvalidInput, UnknownSchema
 
 
@@ -54,3 +55,44 @@ def test_everything_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
 def test_ids_that_are_no_object_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="expected an object of ids and file names"):
         LocalSchemaIds([folder(tmp_path, [1])])
+
+
+def _record(**field: object) -> str:
+    fields = [{"name": "id", "type": "string"}, {"name": "f", **field}]
+    return json.dumps({"type": "record", "name": "DocumentEvent", "namespace": "n", "fields": fields})
+
+
+EMPTY = {"type": "record", "name": "E", "fields": [{"name": "nothing", "type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ["null", "DocumentEvent"],
+        {"type": "array", "items": "n.DocumentEvent"},
+        {"type": "map", "values": "DocumentEvent"},
+        {"type": "record", "name": "Inner", "fields": [{"name": "x", "type": ["null", "DocumentEvent"]}]},
+        {"type": "record", "name": "Inner", "fields": [{"name": "x", "type": ["null", "Inner"]}]},
+        {"type": "array", "items": "null"},
+        {"type": "array", "items": EMPTY},
+        {"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}},
+        ["null", {"type": "map", "values": {"type": "array", "items": EMPTY}}],
+    ],
+)
+def test_a_schema_whose_records_may_be_endless_is_refused(kind: object) -> None:
+    with pytest.raises(ValueError, match="expected (no type within itself|items that take at least a byte)"):
+        parsed(_record(type=kind))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"type": "array", "items": ["null", "string"]},
+        {"type": "map", "values": "null"},
+        {"type": "record", "name": "Once", "fields": [{"name": "x", "type": EMPTY}]},
+        {"type": "array", "items": {"type": "enum", "name": "En", "symbols": ["a"]}},
+        {"type": "array", "items": {"type": "record", "name": "R", "fields": [{"name": "x", "type": "int"}]}},
+    ],
+)
+def test_a_schema_with_lists_of_something_is_taken(kind: object) -> None:
+    assert parsed(_record(type=kind))["name"] == "n.DocumentEvent"
