@@ -1,6 +1,6 @@
+import struct
 import time
 import tracemalloc
-import struct
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -240,7 +240,7 @@ def test_commas_in_the_text_are_no_values() -> None:
 def test_a_lone_surrogate_among_a_million_deep_values_is_found_in_little_memory() -> None:
     deep = b'{"id": "x", "text": "\\ud800", "a": ' + b"[" * 900 + b"0," * 50_000 + b"0" + b"]" * 900 + b"}"
     tracemalloc.start()
-    with pytest.raises(InvalidEvent, match="^text: expected text, got a lone surrogate at character 0$"):
+    with pytest.raises(InvalidEvent, match=r"^text: expected text, got a lone surrogate at character 0$"):
         DocumentCodec().decode(deep)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
