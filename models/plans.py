@@ -26,9 +26,9 @@ class Plan(Message):
     """
 
     backend: str
-    streams: Annotated[int, Field(ge=1)] = 1
-    threads: Annotated[int, Field(ge=1)] = 1
-    max_padded_tokens: Annotated[int, Field(ge=16)] = DEFAULT_PADDED_TOKENS
+    streams: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    max_padded_tokens: Annotated[int, Field(ge=16, le=1 << 24)] = DEFAULT_PADDED_TOKENS
 
 
 class Machine(Message):

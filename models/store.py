@@ -7,26 +7,24 @@ then renamed, and hashed again when it is read: a reader sees all of it or nothi
 """
 
 import hashlib
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
-import fsspec
 import platformdirs
-from fsspec.implementations.local import LocalFileSystem
-from pydantic import ValidationError
 
-from models.manifest import Manifest, digest_of
-from schemas.errors import ArtefactCorrupt, ArtefactError, ArtefactNotFound, Unavailable
+from models.files import hash_file, regular_file, write_whole
+from models.manifest import Manifest, digest_of, read_manifest
+from models.storage import Storage, unavailable
+from schemas.errors import ArtefactCorrupt, ArtefactError, ArtefactNotFound
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _MACHINE = re.compile(r"[A-Za-z0-9]{1,100}")
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _CHECKPOINTS_KEPT = 2
+_MANIFEST_BYTES = 16 * 1024 * 1024
+"""The largest manifest: a few self-tests, a table of trials, and what a training was told."""
 
 
 class Store:
@@ -40,32 +38,73 @@ class Store:
             cache: Where blobs of a remote store are kept for ``local_path``; by default the user's cache.
         """
         self.url = url
-        with _unavailable(url):
-            self._files, self._root = fsspec.core.url_to_fs(url)
+        self._storage = Storage(url)
         self._cache = cache or platformdirs.user_cache_path("lexstream") / "blobs"
+        self._checked: dict[str, tuple[int, ...]] = {}
+        self._written: set[str] = set()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the blobs are files of this machine."""
+        return self._storage.local
 
     def put(self, data: bytes) -> str:
         """Store ``data`` and return its digest. What is there already is not written again."""
         digest = digest_of(data)
         path = self._blob(digest)
-        if not self._exists(path):
-            self._write(path, data)
+        if not self._storage.exists(path):
+            self._storage.write(path, data)
+            self._written.add(digest)
         return digest
+
+    def take_back(self) -> None:
+        """Delete the blobs that were put through this object and that no model names: what they were for failed."""
+        for digest in sorted(self._written):
+            self.delete_blob(digest)
+        self._written.clear()
 
     def put_file(self, path: Path) -> str:
         """Store a file and return its digest."""
         return self.put(path.read_bytes())
 
-    def get(self, digest: str) -> bytes:
+    def get(self, digest: str, *, most_bytes: int | None = None) -> bytes:
         """Return the blob with this digest.
+
+        Args:
+            digest: The blob.
+            most_bytes: The largest that it may be; by default the memory of this machine.
 
         Raises:
             ArtefactNotFound: It is not in the store.
-            ArtefactCorrupt: What is stored has another digest, or ``digest`` is none.
+            ArtefactCorrupt: What is stored has another digest or is too large, or ``digest`` is none.
             Unavailable: The store does not answer.
         """
-        data = self._read(self._blob(digest), what=digest)
+        data = self._storage.read(self._blob(digest), what=digest, most_bytes=most_bytes)
         return _verified(data, digest=digest)
+
+    def check(self, digest: str) -> None:
+        """Refuse a blob that is missing or damaged, whether or not anybody is going to read it.
+
+        A local one is hashed, unless it was and has not changed since. Of a remote one only its presence is asked:
+        object stores keep checksums of their own, and whoever reads it verifies it.
+
+        Raises:
+            As ``get``.
+        """
+        if not self._storage.local:
+            if not self.has(digest):
+                raise ArtefactNotFound(f"got no {digest} in {self.url}, expected it to be there")
+            return
+        path = Path(self._blob(digest))
+        with unavailable(self.url), suppress(FileNotFoundError):
+            facts = path.lstat()
+            known = facts.st_ino, facts.st_size, facts.st_mtime_ns
+            if self._checked.get(digest) == known:
+                return
+            _verified_file(path, digest=digest)
+            self._checked[digest] = known
+            return
+        raise ArtefactNotFound(f"got no {digest} at {path}, expected it to be there")
 
     def local_path(self, digest: str) -> Path:
         """Return a file with exactly this blob: the store's own where it is local, else a copy in the cache.
@@ -74,16 +113,30 @@ class Store:
             As ``get``.
         """
         path = self._blob(digest)
-        if isinstance(self._files, LocalFileSystem):
-            return _verified_file(Path(path), digest=digest)
+        if self._storage.local:
+            with unavailable(self.url):
+                return _verified_file(Path(path), digest=digest)
         copy = self._cache / path.rpartition("/")[2]
-        if not copy.exists() or _hash_file(copy) != digest:
-            _write_local(copy, self.get(digest))
+        if not copy.exists() or hash_file(copy) != digest:
+            data = self.get(digest)
+            with unavailable(str(self._cache)):
+                write_whole(copy, data)
         return copy
+
+    def cached(self, digest: str) -> bytes:
+        """Return the blob with this digest, from the cache where the store is remote.
+
+        Raises:
+            As ``get``.
+        """
+        if self._storage.local:
+            return self.get(digest)
+        with regular_file(self.local_path(digest)) as file:
+            return _verified(file.read(), digest=digest)
 
     def has(self, digest: str) -> bool:
         """Whether a blob with this digest is there (its content is not checked)."""
-        return self._exists(self._blob(digest))
+        return self._storage.exists(self._blob(digest))
 
     def delete_blob(self, digest: str) -> None:
         """Delete one blob unless a model in the store names it; one that is not there is no error."""
@@ -98,7 +151,7 @@ class Store:
         self._require(manifest)
         data = manifest.canonical()
         digest = digest_of(data)
-        self._write(self._manifest(digest), data)
+        self._storage.write(self._manifest(digest), data)
         self._require(manifest)  # from now on deletions see the manifest; one from before may have taken a blob
         return digest
 
@@ -110,11 +163,8 @@ class Store:
             ArtefactCorrupt: It is not the manifest with this digest, or none at all.
             Unavailable: The store does not answer.
         """
-        data = _verified(self._read(self._manifest(digest), what=f"model {digest}"), digest=digest)
-        try:
-            return Manifest.model_validate_json(data)
-        except ValidationError as error:
-            raise ArtefactCorrupt(f"got a manifest {digest} that this version cannot read: {error}") from error
+        data = self._storage.read(self._manifest(digest), what=f"model {digest}", most_bytes=_MANIFEST_BYTES)
+        return read_manifest(_verified(data, digest=digest), digest=digest)
 
     def delete_model(self, digest: str, *, keep: Iterable[str] = ()) -> None:
         """Delete a model, and those of its blobs that no other model in the store nor any of ``keep`` names.
@@ -129,48 +179,50 @@ class Store:
             blobs = self.load_manifest(digest).blobs
         except ArtefactError:
             blobs = frozenset()
-        self._remove(self._manifest(digest))
+        self._storage.remove(self._manifest(digest))
         self._forget_tunings(digest)
         self._discard({blob: self._blob(blob) for blob in blobs}, keep=[other for other in keep if other != digest])
 
     def save_checkpoint(self, job_id: str, data: bytes, *, step: int) -> None:
         """Store a checkpoint of a job; the newest two are kept."""
         name = f"{step:012d}-{digest_of(data).removeprefix('sha256:')}"
-        self._write(f"{self._checkpoints(job_id)}/{name}", data)
-        for old in self._list(self._checkpoints(job_id))[:-_CHECKPOINTS_KEPT]:
-            self._remove(old)
+        self._storage.write(f"{self._checkpoints(job_id)}/{name}", data)
+        for old in self._storage.list(self._checkpoints(job_id))[:-_CHECKPOINTS_KEPT]:
+            self._storage.remove(old)
 
     def latest_checkpoint(self, job_id: str) -> bytes | None:
         """Return the checkpoint with the highest step that is intact, or nothing."""
-        for path in reversed(self._list(self._checkpoints(job_id))):
+        for path in reversed(self._storage.list(self._checkpoints(job_id))):
             try:
-                return _verified(self._read(path, what=path), digest=f"sha256:{path.rpartition('-')[2]}")
+                return _verified(self._storage.read(path, what=path), digest=f"sha256:{path.rpartition('-')[2]}")
             except ArtefactError:
                 continue
         return None
 
     def delete_checkpoints(self, job_id: str) -> None:
         """Delete all checkpoints of a job."""
-        for path in self._list(self._checkpoints(job_id)):
-            self._remove(path)
+        for path in self._storage.list(self._checkpoints(job_id)):
+            self._storage.remove(path)
 
     def put_tuning(self, digest: str, data: bytes, *, machine: str) -> None:
         """Keep what was measured of a model or blob on a machine, in the place of what was there."""
-        self._write(f"{self._tunings(digest)}/{_machine_name(machine)}.json", data)
+        self._storage.write(f"{self._tunings(digest)}/{_machine_name(machine)}.json", data)
 
     def get_tuning(self, digest: str, *, machine: str) -> bytes | None:
         """Return what was measured of a model or blob on a machine, or nothing. Nobody has verified it."""
         try:
-            return self._read(f"{self._tunings(digest)}/{_machine_name(machine)}.json", what=f"tuning of {digest}")
+            return self._storage.read(
+                f"{self._tunings(digest)}/{_machine_name(machine)}.json", what=f"tuning of {digest}"
+            )
         except ArtefactNotFound:
             return None
 
     def tunings(self, digest: str) -> list[bytes]:
         """Return what was measured of a model or blob, on all machines."""
         found = []
-        for path in self._list(self._tunings(digest)):
+        for path in self._storage.list(self._tunings(digest)):
             with suppress(ArtefactNotFound):
-                found.append(self._read(path, what=f"tuning of {digest}"))
+                found.append(self._storage.read(path, what=f"tuning of {digest}"))
         return found
 
     def _require(self, manifest: Manifest) -> None:
@@ -189,20 +241,20 @@ class Store:
         named = self._named_by((*self._models(), *keep))
         for digest, path in blobs.items():
             if digest not in named:
-                self._move(path, f"{self._aside()}/{_hex(digest)}")
-        if aside := self._list(self._aside()):
+                self._storage.move(path, f"{self._aside()}/{_hex(digest)}")
+        if aside := self._storage.list(self._aside()):
             named = self._named_by((*self._models(), *keep))
             for path in aside:
                 digest = f"sha256:{path.rpartition('/')[2]}"
                 if digest in named:
-                    self._move(path, self._blob(digest))
+                    self._storage.move(path, self._blob(digest))
                 else:
-                    self._remove(path)
+                    self._storage.remove(path)
                     self._forget_tunings(digest)
 
     def _forget_tunings(self, digest: str) -> None:
-        for path in self._list(self._tunings(digest)):
-            self._remove(path)
+        for path in self._storage.list(self._tunings(digest)):
+            self._storage.remove(path)
 
     def _named_by(self, models: Iterable[str]) -> frozenset[str]:
         named: set[str] = set()
@@ -214,77 +266,26 @@ class Store:
         return frozenset(named)
 
     def _models(self) -> list[str]:
-        return [f"sha256:{path.rstrip('/').rpartition('/')[2]}" for path in self._list(f"{self._root}/models/sha256")]
+        return [
+            f"sha256:{path.rstrip('/').rpartition('/')[2]}"
+            for path in self._storage.list(f"{self._storage.root}/models/sha256")
+        ]
 
     def _blob(self, digest: str) -> str:
-        return f"{self._root}/blobs/sha256/{_hex(digest)}"
+        return f"{self._storage.root}/blobs/sha256/{_hex(digest)}"
 
     def _manifest(self, digest: str) -> str:
-        return f"{self._root}/models/sha256/{_hex(digest)}/manifest.json"
+        return f"{self._storage.root}/models/sha256/{_hex(digest)}/manifest.json"
 
     def _tunings(self, digest: str) -> str:
-        return f"{self._root}/tuning/sha256/{_hex(digest)}"
+        return f"{self._storage.root}/tuning/sha256/{_hex(digest)}"
 
     def _aside(self) -> str:
-        return f"{self._root}/deleted/sha256"
+        return f"{self._storage.root}/deleted/sha256"
 
     def _checkpoints(self, job_id: str) -> str:
         name = job_id if _JOB.fullmatch(job_id) else hashlib.sha256(job_id.encode()).hexdigest()
-        return f"{self._root}/checkpoints/{name}"
-
-    def _exists(self, path: str) -> bool:
-        with _unavailable(self.url):
-            return bool(self._files.exists(path))
-
-    def _list(self, path: str) -> list[str]:
-        with _unavailable(self.url):
-            self._files.invalidate_cache()
-            try:
-                found = self._files.ls(path, detail=False)
-            except FileNotFoundError:
-                return []
-        return sorted(str(item) for item in found if not str(item).endswith(".part"))
-
-    def _read(self, path: str, *, what: str) -> bytes:
-        with _unavailable(self.url):
-            try:
-                return bytes(self._files.cat_file(path))
-            except FileNotFoundError as error:
-                raise ArtefactNotFound(f"got no {what} in {self.url}, expected it to be there") from error
-
-    def _write(self, path: str, data: bytes) -> None:
-        folder = path.rpartition("/")[0]
-        temporary = f"{folder}/{uuid4().hex}.part"
-        with _unavailable(self.url):
-            self._files.makedirs(folder, exist_ok=True)
-            self._files.pipe_file(temporary, data)
-            self._files.mv(temporary, path)
-
-    def _move(self, path: str, to: str) -> None:
-        with _unavailable(self.url):
-            self._files.makedirs(to.rpartition("/")[0], exist_ok=True)
-            with suppress(FileNotFoundError):
-                self._files.mv(path, to)
-
-    def _remove(self, path: str) -> None:
-        with _unavailable(self.url):
-            try:
-                self._files.rm_file(path)
-            except FileNotFoundError:
-                return
-            if path.endswith(".json") and isinstance(self._files, LocalFileSystem):
-                with suppress(OSError):  # something is in it still, or again
-                    Path(path).parent.rmdir()
-
-
-@contextmanager
-def _unavailable(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (ArtefactError, FileNotFoundError):
-        raise
-    except (OSError, ValueError, ImportError) as error:
-        raise Unavailable(f"the model store at {url} does not answer: {error}") from error
+        return f"{self._storage.root}/checkpoints/{name}"
 
 
 def _hex(digest: str) -> str:
@@ -306,24 +307,11 @@ def _verified(data: bytes, *, digest: str) -> bytes:
     return data
 
 
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
 def _verified_file(path: Path, *, digest: str) -> Path:
     try:
-        got = _hash_file(path)
+        got = hash_file(path)
     except FileNotFoundError as error:
         raise ArtefactNotFound(f"got no {digest} at {path}, expected it to be there") from error
     if got != digest:
         raise ArtefactCorrupt(f"got a file with the digest {got}, expected {digest}")
     return path
-
-
-def _write_local(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    Path(temporary).replace(path)

@@ -12,12 +12,14 @@ import tokenizers
 from numpy.typing import NDArray
 
 from models.characters import LINE_BREAK, MARK, SPACE, WORD_CLASSES, Classes, classify
+from models.tokenizer_check import check_patterns, check_tokenizer, is_panic
 from schemas.errors import ArtefactError
 
 Ints = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 _SPECIAL_TOKENS = 2
+_REASON_CHARS = 200
 _PIECE_CHARS = 50_000
 """Texts are tokenised in pieces of at most this length, since the library keeps a few hundred bytes a token."""
 
@@ -70,13 +72,17 @@ class Tokenizer:
         """Read ``tokenizer.json``.
 
         Raises:
-            ArtefactError: It is no tokenizer, or puts other special tokens around a text.
+            ArtefactError: It is no tokenizer, puts other special tokens around a text, or may take for ever.
         """
+        check_patterns(data)
         try:
             self._tokenizer = tokenizers.Tokenizer.from_buffer(data)
-        except Exception as error:  # the library raises Exception itself
+        except BaseException as error:
+            if not (isinstance(error, Exception) or is_panic(error)):
+                raise
+            told = str(error).partition("\n")[0][:_REASON_CHARS]
             raise ArtefactError(
-                f"got a tokenizer.json that cannot be read ({error}), expected a fast tokenizer"
+                f"got a tokenizer.json that cannot be read ({told}), expected a fast tokenizer"
             ) from error
         padding = self._tokenizer.padding or {}
         self._tokenizer.no_truncation()
@@ -88,6 +94,7 @@ class Tokenizer:
             )
         self.cls_id, self.sep_id = around
         self.pad_id = int(padding.get("pad_id", self._named_pad()))
+        check_tokenizer(self._tokenizer)
 
     @classmethod
     def from_file(cls, path: Path) -> "Tokenizer":
@@ -101,13 +108,19 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of every text, in order; however long, nothing is cut off."""
         pieces = [list(_pieces(_without_surrogates(text))) for text in texts]
-        encodings = iter(
-            self._tokenizer.encode_batch([piece for text in pieces for _, piece in text], add_special_tokens=False)
-        )
+        encodings = iter(self._encoded([piece for text in pieces for _, piece in text]))
         return [
             _tokens(classify(text), [(at, next(encodings)) for at, _ in parts])
             for text, parts in zip(texts, pieces, strict=True)
         ]
+
+    def _encoded(self, pieces: list[str]) -> list[tokenizers.Encoding]:
+        try:
+            return self._tokenizer.encode_batch(pieces, add_special_tokens=False)
+        except BaseException as error:
+            if is_panic(error):  # no Exception, so nobody would expect it
+                raise RuntimeError("the tokenizer gave up") from None
+            raise
 
 
 def _without_surrogates(text: str) -> str:

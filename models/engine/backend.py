@@ -19,6 +19,7 @@ GRAPHS: Final[Mapping[str, str]] = {name: name for name in (*ONNX_BACKENDS, "ope
     ("openvino-bf16", "openvino-fp32"), "onnx-fp32"
 )
 """Which graph of an artefact a backend reads; torch reads the weights themselves."""
+_MESSAGE_CHARS: Final = 300
 
 
 class Backend(Protocol):
@@ -48,3 +49,9 @@ class Backend(Protocol):
             MemoryError: The micro-batch is too big for the memory that is there.
         """
         ...
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a library says, without its stack of C++ calls."""
+    words = " ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    return words if len(words) <= _MESSAGE_CHARS else words[: _MESSAGE_CHARS - 1] + "…"

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from models.engine.backend import Backend
 from models.engine.cpus import available_cpus
+from models.engine.inspection import TOKENIZER_BYTES, check_blobs
 from models.engine.loading import (
     LoadedModel,
     Shared,
@@ -174,12 +175,14 @@ class Engine:
 
     def _assembled(self, manifest: Manifest) -> LoadedModel:
         check_lengths(manifest)
+        check_blobs(manifest, store=self._store)
         plan = self._plan_of(manifest)
         check_backend(manifest, plan.backend)
         parts = parts_of(manifest, plan)
         head = load_head(manifest, store=self._store)
         tokenizer = self._tokenizers.take(
-            parts.tokenizer, lambda: Tokenizer(self._store.get(manifest.encoder.files[TOKENIZER]))
+            parts.tokenizer,
+            lambda: Tokenizer(self._store.get(manifest.encoder.files[TOKENIZER], most_bytes=TOKENIZER_BYTES)),
         )
         try:
             backend, permits = self._encoders.take(

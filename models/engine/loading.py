@@ -6,6 +6,8 @@ from threading import Lock, Semaphore
 from typing import Generic, TypeVar
 
 from models.engine.backend import BACKENDS, GRAPHS, OPENVINO_BACKENDS, TORCH_BACKENDS, Backend
+from models.engine.graph_check import check_graph
+from models.engine.inspection import CONFIG_BYTES, HEAD_BYTES, check_config, check_weights
 from models.engine.onnx_backend import OnnxBackend
 from models.engine.openvino_backend import OpenVinoBackend, runs_openvino
 from models.heads import Head, load_class_head, load_entity_head
@@ -110,13 +112,24 @@ def parts_of(manifest: Manifest, plan: Plan) -> Parts:
 
 
 def load_backend(manifest: Manifest, *, store: Store, plan: Plan) -> Backend:
-    """Return the encoder of a model, as planned; only the library that runs it is imported."""
+    """Return the encoder of a model, as planned; only the library that runs it is imported.
+
+    What is checked are the very bytes that the library gets: a file that is replaced meanwhile changes nothing.
+
+    Raises:
+        ArtefactCorrupt: The encoder's files are not what they should be.
+    """
     files = manifest.encoder.files
+    config = store.get(files[CONFIG], most_bytes=CONFIG_BYTES)
+    facts = check_config(manifest, config)
+    if store.is_local:
+        check_weights(store.local_path(files[WEIGHTS]), facts)
     if plan.backend in TORCH_BACKENDS:
         from models.engine.torch_backend import TorchBackend
 
-        return TorchBackend(store.get(files[CONFIG]), store.local_path(files[WEIGHTS]), plan=plan)
-    graph = store.local_path(manifest.graphs[GRAPHS[plan.backend]])
+        return TorchBackend(config, store.cached(files[WEIGHTS]), plan=plan)
+    graph = store.cached(manifest.graphs[GRAPHS[plan.backend]])
+    check_graph(graph, width=manifest.encoder.hidden_size)
     if plan.backend in OPENVINO_BACKENDS:
         return OpenVinoBackend(graph, plan=plan)
     return OnnxBackend(graph, plan=plan)
@@ -134,7 +147,9 @@ def load_head(manifest: Manifest, *, store: Store) -> Head:
     """Return the head of a model."""
     load = load_entity_head if manifest.kind is Kind.ENTITIES else load_class_head
     width = manifest.encoder.hidden_size
-    return load(store.get(manifest.head), n_categories=len(manifest.categories), hidden_size=width)
+    return load(
+        store.get(manifest.head, most_bytes=HEAD_BYTES), n_categories=len(manifest.categories), hidden_size=width
+    )
 
 
 def check_lengths(manifest: Manifest) -> None:

@@ -1,10 +1,8 @@
 """ONNX Runtime, FP32 or dynamic INT8. Imports neither torch nor transformers."""
 
-from pathlib import Path
-
 import onnxruntime as ort
 
-from models.engine.backend import Floats, Ints
+from models.engine.backend import Floats, Ints, one_line
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
 
@@ -14,14 +12,14 @@ _MEMORY_SIGNS = ("Failed to allocate memory", "bad_alloc", "BFCArena")
 class OnnxBackend:
     """An encoder as an ONNX graph: ``input_ids``, ``attention_mask`` (int32) to ``hidden``."""
 
-    def __init__(self, graph: Path, *, plan: Plan) -> None:
+    def __init__(self, graph: bytes, *, plan: Plan) -> None:
         """Load a graph.
 
         Raises:
             ArtefactCorrupt: It is no graph that this version of ONNX Runtime can run.
         """
         self.plan = plan
-        self.nbytes = graph.stat().st_size
+        self.nbytes = len(graph)
         options = ort.SessionOptions()
         options.intra_op_num_threads = plan.threads
         options.inter_op_num_threads = 1
@@ -31,7 +29,7 @@ class OnnxBackend:
         try:
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's kinds have no common base
-            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {error}") from error
+            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {one_line(error)}") from error
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
         """Return hidden states, as ``Backend`` says."""

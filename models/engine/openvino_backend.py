@@ -9,11 +9,10 @@ import logging
 import sys
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
 
-from models.engine.backend import Floats, Ints
+from models.engine.backend import Floats, Ints, one_line
 from models.engine.cpus import cpu_features
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
@@ -38,19 +37,19 @@ class OpenVinoBackend:
     There is one request a stream; a caller that finds none waits.
     """
 
-    def __init__(self, graph: Path, *, plan: Plan) -> None:
+    def __init__(self, graph: bytes, *, plan: Plan) -> None:
         """Compile a graph.
 
         Raises:
             ArtefactCorrupt: It is no graph that this version of OpenVINO can run.
         """
         self.plan = plan
-        self.nbytes = int(graph.stat().st_size * _HELD)
-        self._graph = graph
+        self.nbytes = int(len(graph) * _HELD)
         try:
+            self._model = _core().read_model(graph, b"")
             self._free = self._requests()
         except RuntimeError as error:
-            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {error}") from error
+            raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {one_line(error)}") from error
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
         """Return hidden states, as ``Backend`` says. They are a copy: the request's next run changes nothing in it."""
@@ -71,7 +70,7 @@ class OpenVinoBackend:
         return result
 
     def _requests(self) -> SimpleQueue[Any]:
-        compiled = _core().compile_model(_core().read_model(self._graph), "CPU", _properties(self.plan))
+        compiled = _core().compile_model(self._model, "CPU", _properties(self.plan))
         free: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.plan.streams):
             free.put(compiled.create_infer_request())

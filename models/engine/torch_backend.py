@@ -1,13 +1,11 @@
 """PyTorch, FP32 or BF16; on a GPU where there is one."""
 
-from pathlib import Path
-
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from models.encoder import module_from
-from models.engine.backend import Floats, Ints
+from models.engine.backend import Floats, Ints, one_line
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
 
@@ -18,7 +16,7 @@ _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 class TorchBackend:
     """An encoder as a transformers module."""
 
-    def __init__(self, config: bytes, weights: Path, *, plan: Plan) -> None:
+    def __init__(self, config: bytes, weights: bytes, *, plan: Plan) -> None:
         """Build the module and read its weights.
 
         Raises:
@@ -27,9 +25,11 @@ class TorchBackend:
         self.plan = plan
         torch.set_num_threads(plan.threads)
         try:
-            module = _module(config, load_file(weights))
+            tensors = load(weights)
+            _check_numbers(tensors)
+            module = _module(config, tensors)
         except (SafetensorError, ValueError, KeyError) as error:
-            raise ArtefactCorrupt(f"got an encoder that cannot be loaded: {error}") from error
+            raise ArtefactCorrupt(f"got an encoder that cannot be loaded: {one_line(error)}") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._module = module.to(self._device, _TYPES[plan.backend])
         self.nbytes = sum(tensor.nbytes for tensor in self._module.state_dict().values())
@@ -48,6 +48,12 @@ class TorchBackend:
 
     def _tensor(self, array: Ints) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device, torch.int64)
+
+
+def _check_numbers(tensors: dict[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            raise ArtefactCorrupt(f"got weights that are no numbers (NaN) in {name[:100]!r}, expected numbers")
 
 
 def _module(config: bytes, weights: dict[str, torch.Tensor]) -> torch.nn.Module:

@@ -53,7 +53,7 @@ async def test_a_model_that_does_not_load_is_refused_and_the_old_one_serves_on()
     async with scene(EchoEngine(missing=["bad"]), deployment("d1")) as here:
         await here.after(deployment("bad", command="c2", previous="d1"))
         assert here.serves() == "d1"
-        assert here.events()[1] == (EventType.FAILED, "c2")
+        assert here.events()[1] == (EventType.REJECTED, "c2")
         assert here.said[1].details["problems"] == ["bad is not in the store"]
         await here.after(deployment("d3", command="c3", previous="bad"))
         assert here.serves() == "d3"
@@ -65,7 +65,7 @@ async def test_a_refused_model_that_is_deployed_again_is_tried_again() -> None:
         here.engine.missing.clear()
         await here.after(deployment("d2", command="c3", previous="d1"))
         assert here.serves() == "d2"
-        assert here.events()[1:] == [(EventType.FAILED, "c2"), (EventType.SUCCEEDED, "c3")]
+        assert here.events()[1:] == [(EventType.REJECTED, "c2"), (EventType.SUCCEEDED, "c3")]
 
 
 async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -> None:
@@ -212,7 +212,7 @@ async def test_a_refusal_is_said_once_even_if_the_model_before_it_is_away() -> N
     engine.away.clear()
     await asyncio.wait_for(starting, 5)
     assert made.serves() == "d1"
-    assert made.events() == [(EventType.FAILED, "c1")]
+    assert made.events() == [(EventType.REJECTED, "c1")]
     await made.loader.stop()
 
 

@@ -157,7 +157,7 @@ async def test_a_parked_deployment_that_moves_is_verified_before_it_has_succeede
     async with scene(EchoEngine(missing=["bad"]), *deployments("a", "b"), models_bytes=MODEL_BYTES) as here:
         assert [event.details["deployment"] for event in here.said] == ["a", "b"]
         await here.after(deployment("bad", name="b", command="c2", previous="of b"))
-        assert here.events()[-1] == (EventType.FAILED, "c2")
+        assert here.events()[-1] == (EventType.REJECTED, "c2")
         await here.settle("b")
         assert here.serves("b") == "of b"
         await here.after(deployment("new", name="b", command="c3", previous="of b"))
@@ -179,7 +179,7 @@ async def test_a_parked_model_that_is_damaged_meanwhile_gives_its_place_to_an_ol
         engine.missing.add("new")
         await here.settle("b")
         assert here.serves("b") == "old"
-        assert here.events()[-1] == (EventType.FAILED, "c1")
+        assert here.events()[-1] == (EventType.REJECTED, "c1")
 
 
 async def test_a_parked_model_that_is_damaged_meanwhile_is_refused_if_there_is_no_older_one() -> None:

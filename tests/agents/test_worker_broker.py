@@ -117,7 +117,7 @@ def test_a_worker_loads_what_is_deployed_and_swaps_it(kafka: str, namespace: str
             ("succeeded", "c1", None),
             ("switched", None, old),
             ("succeeded", "c2", None),
-            ("failed", "c3", None),
+            ("rejected", "c3", None),
             ("switched", None, new),
         ],
         key=str,

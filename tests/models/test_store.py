@@ -122,14 +122,14 @@ def test_a_model_that_is_saved_during_a_deletion_keeps_its_blobs(store: Store, m
     first = make_manifest(store)
     deleted = store.save_manifest(first)
     second = make_manifest(store, label="v2")
-    move = store._move
+    move = store._storage.move
 
     def save_then_move(path: str, to: str) -> None:
         monkeypatch.undo()
         store.save_manifest(second)
         move(path, to)
 
-    monkeypatch.setattr(store, "_move", save_then_move)
+    monkeypatch.setattr(store._storage, "move", save_then_move)
     store.delete_model(deleted)
     assert store.load_manifest(second.digest) == second
     assert all(store.has(blob) for blob in second.blobs)
@@ -139,13 +139,13 @@ def test_a_manifest_whose_blob_is_deleted_while_it_is_saved_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = make_manifest(store)
-    write = store._write
+    write = store._storage.write
 
     def delete_then_write(path: str, data: bytes) -> None:
         store.delete_blob(manifest.head)
         write(path, data)
 
-    monkeypatch.setattr(store, "_write", delete_then_write)
+    monkeypatch.setattr(store._storage, "write", delete_then_write)
     with pytest.raises(ArtefactNotFound, match="expected all its blobs"):
         store.save_manifest(manifest)
 
@@ -158,15 +158,15 @@ def test_the_next_deletion_settles_what_one_that_died_left_aside(store: Store, m
         raise Unavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_list", lambda path: die() if path.endswith("deleted/sha256") else [])
+        patch.setattr(store._storage, "list", lambda path: die() if path.endswith("deleted/sha256") else [])
         for digest in (alone, manifest.head):
             with pytest.raises(Unavailable):
                 store.delete_blob(digest)
     assert not store.has(alone)
-    store._write(store._manifest(manifest.digest), manifest.canonical())
+    store._storage.write(store._manifest(manifest.digest), manifest.canonical())
     store.delete_blob(ABSENT)
     assert store.has(manifest.head)
-    assert store._list(store._aside()) == []
+    assert store._storage.list(store._aside()) == []
 
 
 def test_the_newest_intact_checkpoint_is_the_latest(local: Store, tmp_path: Path) -> None:

@@ -28,15 +28,11 @@ TOLERANCE = {
 }  # fmt: skip
 
 
-def backend(
-    name: str, folder: Path, *, config: bytes, weights: bytes, graphs: dict[str, bytes], streams: int = 1
-) -> Backend:
-    path, plan = folder / name, Plan(backend=name, streams=streams)
+def backend(name: str, *, config: bytes, weights: bytes, graphs: dict[str, bytes], streams: int = 1) -> Backend:
+    plan = Plan(backend=name, streams=streams)
     if name in GRAPHS:
-        path.write_bytes(graphs[GRAPHS[name]])
-        return (OpenVinoBackend if name in OPENVINO_BACKENDS else OnnxBackend)(path, plan=plan)
-    path.write_bytes(weights)
-    return TorchBackend(config, path, plan=plan)
+        return (OpenVinoBackend if name in OPENVINO_BACKENDS else OnnxBackend)(graphs[GRAPHS[name]], plan=plan)
+    return TorchBackend(config, weights, plan=plan)
 
 
 def difference(one: Backend, other: Backend, ids: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> float:
@@ -48,21 +44,20 @@ def difference(one: Backend, other: Backend, ids: np.ndarray[tuple[int, ...], np
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_hidden_states_are_those_of_torch(name: str, tmp_path: Path) -> None:
+def test_hidden_states_are_those_of_torch(name: str) -> None:
     parts = {"config": tiny_config(), "weights": tiny_weights(), "graphs": tiny_graphs()}
     ids = np.random.default_rng(0).integers(1000, 20000, (3, 24)).astype(np.int32)
-    (tmp_path / "one").mkdir()
-    reference = backend("torch-fp32", tmp_path / "one", **parts)  # type: ignore[arg-type]
-    got = backend(name, tmp_path, **parts)  # type: ignore[arg-type]
+    reference = backend("torch-fp32", **parts)  # type: ignore[arg-type]
+    got = backend(name, **parts)  # type: ignore[arg-type]
     assert difference(got, reference, ids) < TOLERANCE[name]
     assert got.encode(ids, np.ones_like(ids)).dtype == np.float32
     assert (got.plan.backend, got.nbytes > 0) == (name, True)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_as_many_threads_as_there_are_streams_get_their_own_answers(name: str, tmp_path: Path) -> None:
+def test_as_many_threads_as_there_are_streams_get_their_own_answers(name: str) -> None:
     parts = {"config": tiny_config(), "weights": tiny_weights(), "graphs": tiny_graphs()}
-    got = backend(name, tmp_path, **parts, streams=2)  # type: ignore[arg-type]
+    got = backend(name, **parts, streams=2)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     batches = [rng.integers(1000, 20000, (1 + i % 3, 8 + i)).astype(np.int32) for i in range(40)]
     alone = [got.encode(ids, np.ones_like(ids)) for ids in batches]
@@ -97,23 +92,22 @@ def random_encoder(**facts: Any) -> tuple[bytes, bytes]:
     return json.dumps(facts).encode(), weights_of(module)
 
 
-def test_an_encoder_of_another_architecture_is_exported_too(tmp_path: Path) -> None:
+def test_an_encoder_of_another_architecture_is_exported_too() -> None:
     config, weights = random_encoder(model_type="roberta", type_vocab_size=1)
     graphs = export_graphs(config, weights, tokenizer=b"")
     ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
     ids[0, 15:] = 1
-    (tmp_path / "one").mkdir()
-    reference = backend("torch-fp32", tmp_path / "one", config=config, weights=weights, graphs=graphs)
+    reference = backend("torch-fp32", config=config, weights=weights, graphs=graphs)
     assert set(graphs) == {"onnx-fp32", "onnx-int8"}
     for name in (name for name, graph in GRAPHS.items() if graph in graphs):
-        got = backend(name, tmp_path, config=config, weights=weights, graphs=graphs)
+        got = backend(name, config=config, weights=weights, graphs=graphs)
         assert difference(got, reference, ids) < TOLERANCE[name]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # transformers' own
-def test_an_architecture_that_has_only_eager_attention_runs_on_torch(tmp_path: Path) -> None:
+def test_an_architecture_that_has_only_eager_attention_runs_on_torch() -> None:
     config, weights = random_encoder(model_type="deberta-v2")
-    got = backend("torch-fp32", tmp_path, config=config, weights=weights, graphs={})
+    got = backend("torch-fp32", config=config, weights=weights, graphs={})
     ids = np.random.default_rng(0).integers(5, 100, (2, 30)).astype(np.int32)
     alone, together = got.encode(ids[:1], np.ones_like(ids[:1])), got.encode(ids, np.ones_like(ids))
     np.testing.assert_allclose(together[:1], alone, atol=1e-5)
@@ -126,20 +120,18 @@ def test_weights_survive_the_way_into_the_store_and_back() -> None:
     assert weights_of(module) == weights_of(module_from(tiny_config(), load(weights_of(module)), attention="sdpa"))
 
 
-def test_a_graph_or_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"no graph")
+def test_a_graph_or_weights_that_are_none_are_refused() -> None:
     with pytest.raises(ArtefactCorrupt, match="onnx-int8 that cannot be loaded"):
-        OnnxBackend(tmp_path / "x", plan=Plan(backend="onnx-int8"))
+        OnnxBackend(b"no graph", plan=Plan(backend="onnx-int8"))
     with pytest.raises(ArtefactCorrupt, match="openvino-fp32 that cannot be loaded"):
-        OpenVinoBackend(tmp_path / "x", plan=Plan(backend="openvino-fp32"))
+        OpenVinoBackend(b"no graph", plan=Plan(backend="openvino-fp32"))
     with pytest.raises(ArtefactCorrupt, match="encoder that cannot be loaded"):
-        TorchBackend(tiny_config(), tmp_path / "x", plan=Plan(backend="torch-fp32"))
+        TorchBackend(tiny_config(), b"no weights", plan=Plan(backend="torch-fp32"))
 
 
-def test_weights_of_another_configuration_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "w").write_bytes(tiny_weights())
+def test_weights_of_another_configuration_are_refused() -> None:
     with pytest.raises(ArtefactCorrupt, match="cannot be loaded"):
-        TorchBackend(tiny_config(hidden_size=64), tmp_path / "w", plan=Plan(backend="torch-fp32"))
+        TorchBackend(tiny_config(hidden_size=64), tiny_weights(), plan=Plan(backend="torch-fp32"))
 
 
 def test_the_default_encoder_is_found_without_torch() -> None:

@@ -49,10 +49,8 @@ def int8(fp32: onnx.ModelProto, samples: list[Ints]) -> onnx.ModelProto:
     return int8_graph(fp32, samples=samples)
 
 
-def backend(graph: onnx.ModelProto, name: str, folder: Path) -> OpenVinoBackend:
-    path = folder / name
-    path.write_bytes(graph.SerializeToString())
-    return OpenVinoBackend(path, plan=Plan(backend=name))
+def backend(graph: onnx.ModelProto, name: str) -> OpenVinoBackend:
+    return OpenVinoBackend(graph.SerializeToString(), plan=Plan(backend=name))
 
 
 def hidden(backend: OpenVinoBackend, rows: list[Ints]) -> Floats:
@@ -64,27 +62,27 @@ def difference(got: Floats, expected: Floats) -> float:
 
 
 @pytest.fixture(scope="module")
-def expected(fp32: onnx.ModelProto, rows: list[Ints], tmp_path_factory: pytest.TempPathFactory) -> Floats:
-    return hidden(backend(fp32, "openvino-fp32", tmp_path_factory.mktemp("fp32")), rows)
+def expected(fp32: onnx.ModelProto, rows: list[Ints]) -> Floats:
+    return hidden(backend(fp32, "openvino-fp32"), rows)
 
 
 def test_hidden_states_of_real_text_are_near_those_of_fp32(
-    int8: onnx.ModelProto, expected: Floats, rows: list[Ints], tmp_path: Path
+    int8: onnx.ModelProto, expected: Floats, rows: list[Ints]
 ) -> None:
-    error = difference(hidden(backend(int8, "openvino-int8", tmp_path), rows), expected)
+    error = difference(hidden(backend(int8, "openvino-int8"), rows), expected)
     assert 1e-3 < error < ERROR_AT_MOST
 
 
 def test_without_smoothing_they_are_further_away(
-    fp32: onnx.ModelProto, expected: Floats, rows: list[Ints], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fp32: onnx.ModelProto, expected: Floats, rows: list[Ints], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "smoothing", lambda largest, _: np.ones_like(largest))
-    plain = backend(int8_graph(fp32, samples=rows[:1]), "openvino-int8", tmp_path)
+    plain = backend(int8_graph(fp32, samples=rows[:1]), "openvino-int8")
     assert difference(hidden(plain, rows), expected) > ERROR_AT_MOST
 
 
-def test_a_text_answers_in_company_as_alone(int8: onnx.ModelProto, rows: list[Ints], tmp_path: Path) -> None:
-    quantised = backend(int8, "openvino-int8", tmp_path)
+def test_a_text_answers_in_company_as_alone(int8: onnx.ModelProto, rows: list[Ints]) -> None:
+    quantised = backend(int8, "openvino-int8")
     width = max(ids.shape[1] for ids in rows)
     together = np.vstack([np.pad(ids, ((0, 0), (0, width - ids.shape[1]))) for ids in rows])
     mask = np.vstack([np.arange(width) < ids.shape[1] for ids in rows]).astype(np.int32)

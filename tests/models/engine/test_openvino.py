@@ -25,7 +25,7 @@ import numpy as np
 from models.engine.openvino_backend import OpenVinoBackend
 from models.plans import Plan
 ids = np.full((1, 8), 1000, dtype=np.int32)
-OpenVinoBackend(Path(sys.argv[1]), plan=Plan(backend="openvino-fp32")).encode(ids, np.ones_like(ids))
+OpenVinoBackend(Path(sys.argv[1]).read_bytes(), plan=Plan(backend="openvino-fp32")).encode(ids, np.ones_like(ids))
 assert "openvino" in sys.modules
 assert not touched, touched
 heavy = {"openvino_telemetry", "torch", "transformers", "onnx"} & set(sys.modules)
@@ -38,7 +38,7 @@ from pathlib import Path
 import numpy as np
 from models.engine.openvino_backend import OpenVinoBackend
 from models.plans import Plan
-backend = OpenVinoBackend(Path(sys.argv[1]), plan=Plan(backend="openvino-fp32"))
+backend = OpenVinoBackend(Path(sys.argv[1]).read_bytes(), plan=Plan(backend="openvino-fp32"))
 def run(rows, length):
     ids = np.full((rows, length), 1000, dtype=np.int32)
     return backend.encode(ids, np.ones_like(ids)).shape
@@ -78,7 +78,7 @@ def test_a_micro_batch_that_does_not_fit_is_a_memory_error_and_the_next_one_runs
 
 
 def test_a_micro_batch_that_breaks_it_is_an_error_and_the_next_one_runs(graph: Path) -> None:
-    backend = OpenVinoBackend(graph, plan=Plan(backend="openvino-fp32"))
+    backend = OpenVinoBackend(graph.read_bytes(), plan=Plan(backend="openvino-fp32"))
     ids = np.full((1, 600), 1000, dtype=np.int32)  # its positions end at 128
     short = ids[:, :8]
     expected = backend.encode(short, np.ones_like(short))
