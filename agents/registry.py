@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
 from agents.kafka import client_options
@@ -27,6 +27,9 @@ from schemas.records import (
 )
 
 logger = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+"""Between two looks for a topic that is missing."""
 R = TypeVar("R", bound=Record)
 
 
@@ -127,6 +130,8 @@ class RegistryFollower:
         self._listeners: list[Callable[[Registry], None]] = []
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
+        self._assigned = asyncio.Event()
+        self._next = 0
 
     async def __aenter__(self) -> "RegistryFollower":
         await self.start()
@@ -140,7 +145,7 @@ class RegistryFollower:
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Start following, and return when all that was there has been read."""
+        """Start following, and return when all that was there has been read. Waits for a topic that is missing."""
         self._consumer = AIOKafkaConsumer(
             **client_options(self._settings),
             enable_auto_commit=False,
@@ -148,8 +153,7 @@ class RegistryFollower:
             auto_offset_reset="earliest",
         )
         await self._consumer.start()
-        self._consumer.assign([self._partition])
-        await self._consumer.seek_to_beginning(self._partition)
+        await self._assign(self._consumer)
         self._task = asyncio.create_task(self._follow(self._consumer), name="registry")
         if self._failed:
             watch(self._task, self._failed)
@@ -164,13 +168,14 @@ class RegistryFollower:
             await self._consumer.stop()
 
     async def catch_up(self) -> Registry:
-        """Return a state that holds all that was committed before this call.
+        """Return a state that holds all that was committed before this call. Waits while the topic is missing.
 
         Raises:
             KafkaError: If Kafka does not answer.
         """
         if self._consumer is None or self._task is None:
             raise RuntimeError("start() first")
+        await self._assigned.wait()
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         async with self._changed:
             while await self._consumer.position(self._partition) < end:
@@ -186,20 +191,57 @@ class RegistryFollower:
             await self._changed.wait_for(lambda: condition(self.state))
         return self.state
 
+    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin where we are, once the topic is there.
+
+        A client that is assigned a topic that is missing asks for it hundreds of times a second, and logs each time.
+        One that was missing for a moment must not be read again from its beginning: old records would come as news.
+        """
+        self._assigned.clear()
+        consumer.unsubscribe()
+        await self._wait_for_topic(consumer)
+        consumer.assign([self._partition])
+        if self._next:
+            consumer.seek(self._partition, self._next)
+        else:
+            await consumer.seek_to_beginning(self._partition)
+        self._assigned.set()
+
+    async def _wait_for_topic(self, consumer: AIOKafkaConsumer) -> None:
+        name, said = self._partition.topic, False
+        while not await self._is_there(consumer):
+            if not said:
+                logger.warning("the topic %s does not exist; waiting for it: `lexstream topics create` makes it", name)
+                said = True
+            await asyncio.sleep(LOOK_S)
+
+    async def _is_there(self, consumer: AIOKafkaConsumer) -> bool:
+        try:
+            return self._partition.topic in await consumer.topics()
+        except KafkaError as error:
+            logger.warning("cannot look for the registry: %s; trying again", error)
+            return False
+
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             try:
                 batches: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=200)
+            except TopicAuthorizationFailedError:
+                raise  # to wait would not help
             except KafkaError as error:
                 logger.warning("cannot read the registry: %s; trying again", error)
                 await asyncio.sleep(0.5)
                 continue
             messages = batches.get(self._partition, [])
+            if not messages and consumer.partitions_for_topic(self._partition.topic) is None:
+                await self._assign(consumer)
+                continue
             changes = dict(filter(None, (decode_record(m.key or b"", m.value) for m in messages)))
             if changes:
                 self.state = self.state.after(changes)
                 for listener in self._listeners:
                     listener(self.state)
             if messages:
+                self._next = messages[-1].offset + 1
                 async with self._changed:
                     self._changed.notify_all()

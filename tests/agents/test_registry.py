@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka.admin import AdminClient
 
+from agents import registry as following
 from agents.registry import Registry, RegistryFollower, decode_record, encode_record, watch
 from agents.settings import Settings, load_settings
 from schemas.names import Kind
@@ -57,9 +59,22 @@ async def test_a_watched_task_says_what_ended_it_but_not_that_it_was_cancelled()
 
 
 @pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[str]":
+    """What the follower warns of."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(following.logger, "warning", lambda words, *facts: heard.put_nowait(words % facts))
+    monkeypatch.setattr(following, "LOOK_S", 0.05)
+    return heard
+
+
+def configured(kafka: str, namespace: str, folder: Path) -> Settings:
+    return load_settings({"brokers": kafka, "namespace": namespace, "home": folder}, file=folder / "none.toml")
+
+
+@pytest.fixture
 def settings(kafka: str, namespace: str, tmp_path: Path) -> Settings:
     create_topics(kafka, f"{namespace}.registry", config={"cleanup.policy": "compact"})
-    return load_settings({"brokers": kafka, "namespace": namespace, "home": tmp_path}, file=tmp_path / "none.toml")
+    return configured(kafka, namespace, tmp_path)
 
 
 async def write(producer: AIOKafkaProducer, settings: Settings, *names: str) -> None:
@@ -96,3 +111,55 @@ async def test_a_new_follower_starts_with_everything_and_hears_of_changes(settin
             await write(producer, settings, "after")
             await follower.wait_for(lambda state: state.project("after") is not None)
             assert heard[-1].project("after")
+
+
+@pytest.mark.broker
+async def test_a_missing_topic_is_waited_for_and_told_of_once(
+    kafka: str, namespace: str, tmp_path: Path, warned: "asyncio.Queue[str]", caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configured(kafka, namespace, tmp_path)
+    follower = RegistryFollower(settings)
+    starting = asyncio.create_task(follower.start())
+    assert await warned.get() == (
+        f"the topic {namespace}.registry does not exist; waiting for it: `lexstream topics create` makes it"
+    )
+    assert await asyncio.wait({starting}, timeout=0.5) == (set(), {starting})
+    assert warned.empty()
+    assert not caplog.records
+    create_topics(kafka, settings.topics.registry)
+    await starting
+    await follower.stop()
+
+
+@pytest.mark.broker
+async def test_a_topic_that_goes_away_and_comes_again_is_followed_on(
+    settings: Settings, warned: "asyncio.Queue[str]", caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, admin = settings.topics.registry, AdminClient({"bootstrap.servers": settings.brokers})
+    async with RegistryFollower(settings) as follower:
+        admin.delete_topics([topic])[topic].result()
+        await warned.get()
+        create_topics(settings.brokers, topic)
+        async with AIOKafkaProducer(bootstrap_servers=settings.brokers) as producer:
+            await write(producer, settings, "after")
+        await follower.wait_for(lambda state: state.project("after") is not None)
+    assert warned.empty()
+    assert len(caplog.records) < 50
+
+
+@pytest.mark.broker
+async def test_a_topic_that_was_missing_for_a_moment_is_not_read_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.brokers) as producer, RegistryFollower(settings) as follower:
+        await write(producer, settings, "before", "also")
+        await follower.wait_for(lambda state: state.project("also") is not None)
+        heard: list[Registry] = []
+        follower.on_change(heard.append)
+        with monkeypatch.context() as gone:
+            asked = asyncio.Event()
+            gone.setattr(AIOKafkaConsumer, "partitions_for_topic", lambda *_: asked.set())
+            await asked.wait()
+        await write(producer, settings, "after")
+        await follower.wait_for(lambda state: state.project("after") is not None)
+    assert len(heard) == 1
