@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PARTITIONS: Final = 4
 _CREATED_S: Final = 20.0
+_COPIES: Final = 3
+"""As many brokers keep a partition as there are, but no more than this: any one may die, and a write waits for two."""
 _HEADERS_BYTES: Final = 64 * 1024
 """Room for what a dead letter has beside its event."""
 
@@ -58,6 +60,10 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
             for topic in described
             if not topic["error_code"]
         }
+
+    async def n_brokers(self) -> int:
+        """Return how many brokers there are."""
+        return len((await self._client.describe_cluster())["brokers"])
 
     async def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """Return the settings of topics that are there."""
@@ -108,11 +114,16 @@ def expected_topics(
 
 
 async def create_topics(
-    settings: Settings, partitions: int = DEFAULT_PARTITIONS, replication: int = 1, *, routes: Iterable[str] = ()
+    settings: Settings,
+    partitions: int = DEFAULT_PARTITIONS,
+    replication: int | None = None,
+    *,
+    routes: Iterable[str] = (),
 ) -> list[str]:
     """Make the topics that are missing and return their names. Those that are there stay as they are.
 
-    An output gets as many partitions as its input has, if that is there.
+    An output gets as many partitions as its input has, if that is there. Without ``replication``, three brokers keep
+    each partition, or as many as there are.
 
     Raises:
         InvalidInput: If Kafka refuses a topic.
@@ -120,7 +131,8 @@ async def create_topics(
     """
     try:
         async with _Admin(settings) as admin:
-            wanted = expected_topics(settings, partitions=partitions, replication=replication, routes=routes)
+            copies = replication or min(_COPIES, await admin.n_brokers())
+            wanted = expected_topics(settings, partitions=partitions, replication=copies, routes=routes)
             there = await admin.partitions([spec.name for spec in wanted])
             missing = [_fitting(spec, settings, there) for spec in wanted if spec.name not in there]
             return await admin.create(missing) if missing else []

@@ -23,7 +23,14 @@ def full_name(topics: Topics, name: str) -> str:
 def create(
     cli: Cli,
     partitions: Annotated[int, typer.Option(help="Of inputs and outputs: the most workers at once.", min=1)] = 4,
-    replication: Annotated[int, typer.Option(help="How many brokers keep each partition; 3 in earnest.", min=1)] = 1,
+    replication: Annotated[
+        int | None,
+        typer.Option(
+            help="How many brokers keep each partition; from 3 on, a write waits for two of them.",
+            min=1,
+            show_default="3, or as many as there are",
+        ),
+    ] = None,
 ) -> None:
     """Make the topics that are missing, with the right settings. Those that are there stay as they are."""
     from agents.topics import create_topics
