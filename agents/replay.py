@@ -1,290 +1,302 @@
 """Sending dead letters back to where they came from, each exactly once.
 
-What was replayed is remembered with the offsets of a consumer group of its own, in the same transaction that sends the
-letters: the committed offset is the first letter of a partition that was not replayed, and the offset's metadata says
-which later ones were. A second replay fences the first, since both use one transactional id.
+What was replayed is written in the transaction that sends the letters, to a topic of its own. All replays of a
+namespace share one transactional id: whoever starts fences the others and ends what they left open, and only then reads
+what was replayed before. So a replay may be killed at any time, and repeated.
 """
 
-import base64
-import binascii
-import zlib
+import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
-from aiokafka.structs import OffsetAndMetadata
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, KafkaError, ProducerFenced
 
 from agents.client import Client
+from agents.hotloop.answers import Outgoing, outgoing
+from agents.hotloop.limits import Limits, read_limits
+from agents.hotloop.transactions import BUILDER_BYTES, is_fatal, pack
 from agents.kafka import client_options
+from agents.letters import Advanced, Letter, Selection, letters_of
+from agents.replayed import Replayed, create_replays, existing_topics, read_replayed
 from agents.settings import Settings
-from schemas.dead_letters import DeadLetter, original_headers
-from schemas.errors import DecodeError, LexstreamError
+from schemas.dead_letters import replay_headers
+from schemas.errors import Fenced, LexstreamError, Unavailable
 
-REPLAY_HEADER = "lexstream-replayed-from"
-"""Header of a replayed event: topic, partition and offset of the dead letter."""
-_METADATA_BYTES = 4096
+MOST_ATTEMPTS = 3
+"""A letter that was sent back this often, and failed each time, is left out unless somebody says otherwise."""
+_SAMPLES = 50
 _TRANSACTION_LETTERS = 500
 _TRANSACTION_BYTES = 32 * 1024 * 1024
-_OVERHEAD_BYTES = 64 * 1024
-_COORDINATOR_S = 10.0
+_TRANSACTIONS = 2
+"""How many transaction timeouts we wait for one transaction."""
+_STOP_S = 2.0
+_OVERSIZED = "OversizedEvent"
+"""The error of letters that may be without key, value and headers."""
+_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
+
+
+class Refusal(StrEnum):
+    """Why a letter that was chosen is not sent."""
+
+    FAILED_AGAIN = "failed again after every attempt"
+    NO_TOPIC = "its topic does not exist any more"
+    NO_INPUT = "its topic is one of ours and no input"
+    EMPTIED = "its content was too large for a letter: publish it again where it came from"
+    TOO_LARGE = "its topic does not take events of this size any more"
+
+
+@dataclass
+class Report:
+    """What a replay did, or would do.
+
+    Attributes:
+        reasons: How many letters it sent, by error.
+        refused: How many it did not, and why.
+        samples: The first of those that it sent, without values.
+    """
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    refused: Counter[Refusal] = field(default_factory=Counter)
+    samples: list[Letter] = field(default_factory=list)
+
+    @property
+    def n_letters(self) -> int:
+        """How many letters it sent."""
+        return self.reasons.total()
+
+    def note(self, letters: Iterable[Letter]) -> None:
+        """Count letters that were sent."""
+        for letter in letters:
+            self.reasons[letter.facts.error] += 1
+            if len(self.samples) < _SAMPLES:
+                self.samples.append(letter.without_value())
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter and what its headers say.
+class Targets:
+    """The topics that letters may go back to: how many partitions each has, and its largest message."""
 
-    Attributes:
-        record: The letter. Its value is only there where it was asked for: all of them may not fit into memory.
-        facts: What its headers say.
-        size: Of the value, in bytes.
+    partitions: Mapping[str, int]
+    limits: Callable[[str], int]
+    ours: str
+    """How the names of our own topics begin; those that are no inputs are not among ``partitions``."""
+
+    def refusal(self, letter: Letter, message: Outgoing, *, most_attempts: int) -> Refusal | None:
+        """Return why ``letter`` must not be sent as ``message``, if there is a reason."""
+        topic = letter.facts.topic
+        if letter.attempts >= most_attempts:
+            return Refusal.FAILED_AGAIN
+        if letter.facts.error == _OVERSIZED and message.value is None:
+            return Refusal.EMPTIED
+        if topic not in self.partitions:
+            return Refusal.NO_INPUT if topic.startswith(self.ours) else Refusal.NO_TOPIC
+        return Refusal.TOO_LARGE if message.n_bytes > self.limits(topic) else None
+
+
+class Sender(Protocol):
+    """Takes letters away."""
+
+    async def send(self, letters: list[tuple[Letter, Outgoing]]) -> None:
+        """Send letters as messages; when this returns they were sent, when it raises perhaps."""
+
+
+class NoSender:
+    """Sends nothing: for a dry run."""
+
+    async def send(self, letters: list[tuple[Letter, Outgoing]]) -> None:
+        """Do nothing."""
+
+
+class TransactionSender:
+    """Sends letters, and what is known of them then, in one transaction.
+
+    Args:
+        producer: A transactional producer that was started.
+        replayed: What was replayed before.
+        targets: The topics that letters go to.
+        settings: The settings.
     """
 
-    record: ConsumerRecord
-    facts: DeadLetter
-    size: int = 0
+    def __init__(self, producer: AIOKafkaProducer, *, replayed: Replayed, targets: Targets, settings: Settings) -> None:
+        self._producer = producer
+        self._replayed = replayed
+        self._topic = settings.topics.replays
+        self._counts = {**targets.partitions, self._topic: 1}
+        self._limits = targets.limits
+        self._patience_s = _TRANSACTIONS * settings.transaction_timeout_s
 
-
-@dataclass(frozen=True)
-class Replayed:
-    """Which letters of a partition were replayed: all before ``first``, and ``later``."""
-
-    first: int = 0
-    later: frozenset[int] = frozenset()
-
-    def __contains__(self, offset: object) -> bool:
-        return isinstance(offset, int) and (offset < self.first or offset in self.later)
-
-    def after(self, offsets: Iterable[int], *, letters: Iterable[int]) -> "Replayed":
-        """Return what holds when ``offsets`` were replayed, too; ``letters`` are all that there are, in order."""
-        done = self.later | set(offsets)
-        waiting = [offset for offset in letters if offset >= self.first and offset not in done]
-        first = waiting[0] if waiting else max([self.first - 1, *done]) + 1
-        return Replayed(first, frozenset(offset for offset in done if offset > first))
-
-    def metadata(self) -> str:
-        """Return ``later`` as a compressed bitmap.
+    async def send(self, letters: list[tuple[Letter, Outgoing]]) -> None:
+        """Send letters.
 
         Raises:
-            LexstreamError: If it does not fit into what Kafka takes.
+            Fenced: If another replay took over.
+            Unavailable: If Kafka did not take them, or did not say whether it has.
         """
-        if not self.later:
-            return ""
-        bits = sum(1 << (offset - self.first) for offset in self.later)
-        packed = zlib.compress(bits.to_bytes((bits.bit_length() + 7) // 8, "little"), 9)
-        text = base64.b85encode(packed).decode()
-        if len(text) > _METADATA_BYTES:
-            raise LexstreamError(
-                "too many dead letters were left out before: replay some of those first, without or with another "
-                "--reason"
-            )
-        return text
-
-    @classmethod
-    def read(cls, offset: int, metadata: str) -> "Replayed":
-        """Read a committed offset and its metadata.
-
-        Raises:
-            LexstreamError: If the metadata is not ours.
-        """
-        if offset < 0 or not metadata:
-            return cls(max(offset, 0))
+        changed = self._replayed.after(letter for letter, _ in letters)
+        messages = [message for _, message in letters]
+        messages += [outgoing(self._topic, 0, key=key, value=value, headers=[]) for key, value in changed.records()]
         try:
-            bits = int.from_bytes(zlib.decompress(base64.b85decode(metadata)), "little")
-        except (ValueError, binascii.Error, zlib.error) as error:
-            raise LexstreamError(f"the replay group's offset has metadata that cannot be read: {error}") from error
-        later = frozenset(offset + index for index in range(bits.bit_length()) if bits >> index & 1)
-        return cls(offset, later)
+            async with asyncio.timeout(self._patience_s):
+                await self._transact(messages)
+        except _FENCED as error:
+            raise _taken_over() from error
+        except (KafkaError, TimeoutError) as error:
+            if is_fatal(self._producer):
+                raise _taken_over() from error
+            raise Unavailable(f"Kafka did not take what was sent ({type(error).__name__})") from error
+        self._replayed.update(changed)
+
+    async def _transact(self, messages: list[Outgoing]) -> None:
+        async with self._producer.transaction():
+            batches = pack(messages, self._producer.create_batch, counts=self._counts, limit=self._limits)
+            for batch in (batch for queue in batches for batch in queue):
+                await (await self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
 
 
-def replay_group(settings: Settings) -> str:
-    """Return the group whose offsets remember what was replayed."""
-    return f"{settings.group}-replay"
+def _taken_over() -> Fenced:
+    return Fenced("another replay took over, or Kafka was away too long")
 
 
-async def read_letters(client: Client) -> list[Letter]:
-    """Return all dead letters without values, oldest first within a partition. What is none is left out."""
-    found: list[Letter] = []
-    async for record in client.snapshot([client.settings.topics.dead_letters]):
-        try:
-            facts = DeadLetter.from_headers(record.headers)
-            found.append(Letter(replace(record, value=None), facts, len(record.value or b"")))
-        except DecodeError:
-            continue
-    return sorted(found, key=lambda letter: (letter.record.partition, letter.record.offset))
+async def replay(
+    client: Client,
+    selection: Selection,
+    *,
+    most_attempts: int = MOST_ATTEMPTS,
+    advanced: Advanced = lambda _done, _total: None,
+) -> Report:
+    """Send the chosen letters back that were not sent before.
 
-
-async def with_values(settings: Settings, letters: Iterable[Letter]) -> list[Letter]:
-    """Return ``letters`` with their values, in their order, without those that are not there any more."""
-    wanted: dict[TopicPartition, dict[int, Letter]] = {}
-    for letter in letters:
-        where = TopicPartition(letter.record.topic, letter.record.partition)
-        wanted.setdefault(where, {})[letter.record.offset] = letter
-    if not wanted:
-        return []
-    found: dict[tuple[int, int], Letter] = {}
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    try:
-        for where, some in wanted.items():
-            async for record in _between(consumer, where, start=min(some), last=max(some)):
-                if record.offset in some:
-                    found[where.partition, record.offset] = replace(some[record.offset], record=record)
-    finally:
-        await consumer.stop()
-    places = [(where.partition, offset) for where, some in wanted.items() for offset in some]
-    return [found[place] for place in places if place in found]
-
-
-async def _between(
-    consumer: AIOKafkaConsumer, where: TopicPartition, *, start: int, last: int
-) -> AsyncIterator[ConsumerRecord]:
-    consumer.assign([where])
-    end = (await consumer.end_offsets([where]))[where]
-    consumer.seek(where, start)
-    while await consumer.position(where) < min(last + 1, end):
-        for record in (await consumer.getmany(where, timeout_ms=200)).get(where, []):
-            yield record
-
-
-def parts_of(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
-    """Cut ``letters`` into what is held in memory and sent in one transaction at a time."""
-    part: list[Letter] = []
-    size = 0
-    for letter in letters:
-        if part and (len(part) >= _TRANSACTION_LETTERS or size + letter.size > _TRANSACTION_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(letter)
-        size += letter.size
-    if part:
-        yield part
-
-
-async def read_replayed(settings: Settings) -> dict[int, Replayed]:
-    """Return for each partition what was replayed before."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        async for attempt in _until_coordinated():
-            with attempt:
-                found = await admin.list_consumer_group_offsets(replay_group(settings))
-    finally:
-        await admin.close()
-    topic = settings.topics.dead_letters
-    return {
-        where.partition: Replayed.read(each.offset, each.metadata or "")
-        for where, each in found.items()
-        if where.topic == topic
-    }
-
-
-def _until_coordinated() -> AsyncRetrying:
-    """A broker that never had a consumer group makes its offsets topic only now, which takes a moment."""
-    return AsyncRetrying(
-        retry=retry_if_exception_type(GroupCoordinatorNotAvailableError),
-        stop=stop_after_delay(_COORDINATOR_S),
-        wait=wait_fixed(0.1),
-        reraise=True,
-    )
-
-
-def waiting(letters: Iterable[Letter], replayed: Mapping[int, Replayed], *, reasons: Iterable[str]) -> list[Letter]:
-    """Return the letters to replay: not replayed before and, if ``reasons`` are given, for one of them."""
-    wanted = set(reasons)
-    return [
-        letter
-        for letter in letters
-        if letter.record.offset not in replayed.get(letter.record.partition, Replayed())
-        and (not wanted or wanted & {letter.facts.error, letter.facts.stage})
-    ]
-
-
-async def replay(client: Client, *, reasons: Iterable[str], sent: Callable[[int], None]) -> list[Letter]:
-    """Send the waiting letters back and return them; ``sent`` hears of each transaction's number of letters.
+    Args:
+        client: Where.
+        selection: Which letters.
+        most_attempts: Leave out what was sent back this often and failed again.
+        advanced: Hears how many of how many offsets were read.
 
     Raises:
-        InvalidInput: If a topic that letters came from does not exist any more.
-        LexstreamError: If another replay took over.
+        LexstreamError: If it ended early, with how far it got; what was sent is not sent again.
     """
     settings = client.settings
+    await create_replays(settings)
+    async with _producer(settings) as producer:  # from now on no other replay sends anything
+        replayed, targets = await read_replayed(client), await read_targets(settings)
+        sender = TransactionSender(producer, replayed=replayed, targets=targets, settings=settings)
+        run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=sender)
+        return await run.over(client, advanced)
+
+
+async def dry_run(
+    client: Client,
+    selection: Selection,
+    *,
+    most_attempts: int = MOST_ATTEMPTS,
+    advanced: Advanced = lambda _done, _total: None,
+) -> Report:
+    """Return what ``replay`` would do with the same arguments."""
+    replayed, targets = await read_replayed(client), await read_targets(client.settings)
+    run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=NoSender())
+    return await run.over(client, advanced)
+
+
+async def read_targets(settings: Settings) -> Targets:
+    """Return the topics that letters may go back to: all but those of our own that are no inputs."""
+    ours = f"{settings.namespace}."
+    inputs = {lane.input for lane in settings.all_lanes}
+    there = {
+        topic: len(kept)
+        for topic, kept in (await existing_topics(settings)).items()
+        if topic in inputs or not topic.startswith((ours, "__"))
+    }
+    limits = Limits(settings.max_message_bytes * 5 // 2)
+    await read_limits(limits, there, client_options(settings))
+    return Targets(there, limits, ours)
+
+
+@contextlib.asynccontextmanager
+async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
         **client_options(settings),
-        transactional_id=f"{settings.group}-{settings.topics.dead_letters}-replay",
-        max_request_size=settings.max_message_bytes * 5 // 2 + _OVERHEAD_BYTES,
+        transactional_id=f"{settings.namespace}-replay",
+        # A replay that was killed hides from the workers what was published behind its open transaction.
+        transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+        linger_ms=0,
+        max_batch_size=BUILDER_BYTES,
     )
     await producer.start()
     try:
-        # The first transaction fences every older replay; only then is it settled what was replayed before.
-        await producer.begin_transaction()
-        await producer.commit_transaction()
-        letters = await read_letters(client)
-        replayed = await read_replayed(settings)
-        chosen = waiting(letters, replayed, reasons=reasons)
-        partitions = await client.require_topics(sorted({letter.facts.topic for letter in chosen}))
-        sender = _Sender(settings, producer, letters, replayed, partitions)
-        for part in parts_of(chosen):
-            whole = await with_values(settings, part)
-            await sender.send(whole)
-            sent(len(whole))
+        yield producer
     finally:
-        await producer.stop()
-    return chosen
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(producer.stop(), _STOP_S)
 
 
-class _Sender:
+class _Run:
+    """One pass over the letters."""
+
     def __init__(
-        self,
-        settings: Settings,
-        producer: AIOKafkaProducer,
-        letters: list[Letter],
-        replayed: dict[int, Replayed],
-        partitions: Mapping[str, list[int]],
+        self, selection: Selection, *, replayed: Replayed, targets: Targets, most_attempts: int, sender: Sender
     ) -> None:
-        self._topic = settings.topics.dead_letters
-        self._group = replay_group(settings)
-        self._producer = producer
+        self._selection = selection
         self._replayed = replayed
-        self._partitions = partitions
-        self._offsets: dict[int, list[int]] = {}
+        self._targets = targets
+        self._most_attempts = most_attempts
+        self._sender = sender
+        self._waiting: list[tuple[Letter, Outgoing]] = []
+        self._n_bytes = 0
+        self._report = Report()
+
+    async def over(self, client: Client, advanced: Advanced) -> Report:
+        """Send the letters that are there now."""
+        try:
+            async with letters_of(client, since_ms=self._selection.since_ms, advanced=advanced) as batches:
+                async for batch in batches:
+                    for letter, message in self._chosen(batch):
+                        await self._take(letter, message)
+            await self._flush()
+        except Fenced as error:
+            raise Fenced(self._so_far(error)) from error
+        except (Unavailable, KafkaError) as error:
+            raise Unavailable(self._so_far(error)) from error
+        return self._report
+
+    def _so_far(self, error: Exception) -> str:
+        return f"{error}; {self._report.n_letters:,} letters were sent back before: run it again, none is sent twice"
+
+    def _chosen(self, letters: Iterable[Letter]) -> Iterator[tuple[Letter, Outgoing]]:
         for letter in letters:
-            self._offsets.setdefault(letter.record.partition, []).append(letter.record.offset)
+            if letter not in self._selection or letter in self._replayed:
+                continue
+            if self._replayed.stale(letter):
+                raise LexstreamError(
+                    f"what is known of {letter.place} is older than the letter: the topic was made anew; delete the "
+                    "topic of the replays, too"
+                )
+            message = message_of(letter)
+            if refusal := self._targets.refusal(letter, message, most_attempts=self._most_attempts):
+                self._report.refused[refusal] += 1
+            else:
+                yield letter, message
 
-    async def send(self, letters: list[Letter]) -> None:
-        """Send ``letters`` and what is known about them then, in one transaction."""
-        touched = {letter.record.partition for letter in letters}
-        after = {number: self._after(number, letters) for number in touched}
-        offsets = {
-            TopicPartition(self._topic, number): OffsetAndMetadata(each.first, each.metadata())
-            for number, each in after.items()
-        }
-        async with self._producer.transaction():
-            futures = [await self._enqueue(letter) for letter in letters]
-            for future in futures:
-                await future
-            await self._producer.send_offsets_to_transaction(offsets, self._group)
-        self._replayed.update(after)
+    async def _take(self, letter: Letter, message: Outgoing) -> None:
+        full = len(self._waiting) >= _TRANSACTION_LETTERS or self._n_bytes + message.n_bytes > _TRANSACTION_BYTES
+        if self._waiting and full:
+            await self._flush()
+        self._waiting.append((letter, message))
+        self._n_bytes += message.n_bytes
 
-    def _after(self, partition: int, letters: list[Letter]) -> Replayed:
-        done = [letter.record.offset for letter in letters if letter.record.partition == partition]
-        return self._replayed.get(partition, Replayed()).after(done, letters=self._offsets[partition])
+    async def _flush(self) -> None:
+        if self._waiting:
+            await self._sender.send(self._waiting)
+            self._report.note(letter for letter, _ in self._waiting)
+            self._waiting, self._n_bytes = [], 0
 
-    async def _enqueue(self, letter: Letter):  # type: ignore[no-untyped-def]
-        record, facts = letter.record, letter.facts
-        headers = [each for each in original_headers(record.headers) if each[0] != REPLAY_HEADER]
-        where = f"{record.topic}/{record.partition}/{record.offset}".encode()
-        partition = facts.partition if facts.partition in self._partitions[facts.topic] else None
-        return await self._producer.send(
-            facts.topic,
-            record.value,
-            key=record.key,
-            partition=partition,
-            headers=[*headers, (REPLAY_HEADER, where)],
-        )
+
+def message_of(letter: Letter) -> Outgoing:
+    """Return the event as it was, for the partition it came from, with headers that say that it comes again."""
+    record, facts = letter.record, letter.facts
+    headers = replay_headers(record.headers, letter=letter.place)
+    return outgoing(facts.topic, facts.partition, key=record.key, value=record.value, headers=headers)

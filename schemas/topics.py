@@ -48,6 +48,11 @@ class Topics:
         return f"{self.namespace}.dead-letters"
 
     @property
+    def replays(self) -> str:
+        """Which dead letters were sent back. Made by the first replay."""
+        return f"{self.namespace}.replays"
+
+    @property
     def control(self) -> str:
         """Commands."""
         return f"{self.namespace}.control"

@@ -1,6 +1,7 @@
 """``lexstream dead-letters``: events that could not be enriched."""
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,93 +9,184 @@ from agents.cli.context import Cli, command
 from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-    from agents.replay import Letter
+    from agents.letters import Advanced, Letter, Selection
+    from agents.replay import Report
+    from agents.survey import Counts, Survey
 
 app = typer.Typer(cls=ListByDefault, help="Dead letters: events that could not be enriched, and why.")
 Reason = Annotated[
     list[str] | None, typer.Option(help="Only these: a reason such as DecodeError, or a stage such as decode.")
 ]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only those that failed since then: 2026-01-05T10:00, or an age: 2h.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only those that failed before.")]
+FromSource = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source", help="Only those that came from there: TOPIC, TOPIC/PARTITION, TOPIC/PARTITION@FROM[-TO]."
+    ),
+]
 
 
-async def _read(cli: Cli) -> "list[Letter]":
-    from agents.replay import read_letters
-
-    async with cli.client() as client:
-        return await read_letters(client)
-
-
-async def _with_values(cli: Cli, letters: "list[Letter]") -> "list[Letter]":
-    from agents.replay import with_values
-
-    whole = await with_values(cli.settings, letters)
-    return sorted(whole, key=lambda letter: letter.record.timestamp)
-
-
-def _of_reasons(letters: "list[Letter]", reasons: list[str] | None) -> "list[Letter]":
-    from agents.replay import waiting
-
-    require_reasons(letters, reasons or [])
-    return waiting(letters, {}, reasons=reasons or [])
-
-
-def require_reasons(letters: "Iterable[Letter]", reasons: "Iterable[str]") -> None:
-    """Refuse reasons that no letter has.
+def selection(
+    cli: Cli, *, reason: list[str] | None, since: str | None, until: str | None, source: list[str] | None
+) -> "Selection":
+    """Return what the options of ``list`` and ``replay`` choose.
 
     Raises:
-        InvalidInput: With each of them, and the reasons and stages that there are.
+        InvalidInput: If one of them cannot be read.
     """
-    from collections import Counter
+    from dataclasses import replace
+    from datetime import UTC, datetime
 
-    from schemas.errors import InvalidInput
+    from agents.cli.topics import full_name
+    from agents.letters import Selection, Source, parse_time
 
-    counts = Counter((letter.facts.error, letter.facts.stage) for letter in letters)
-    known = {word for pair in counts for word in pair}
-    there = ", ".join(f"{error} ({stage}, {count:,})" for (error, stage), count in counts.most_common())
-    expected = f"expected one of: {there}" if there else "there are no dead letters at all"
-    if problems := [
-        f"--reason {reason}: no dead letter has it; {expected}" for reason in reasons if reason not in known
-    ]:
-        raise InvalidInput(problems)
+    now = datetime.now(UTC)
+    sources = [Source.parse(text) for text in source or []]
+    return Selection(
+        reasons=frozenset(reason or []),
+        since_ms=parse_time(since, option="--since", now=now) if since else None,
+        until_ms=parse_time(until, option="--until", now=now) if until else None,
+        sources=tuple(replace(each, topic=full_name(cli.settings.topics, each.topic)) for each in sources),
+    )
 
 
-@command(app, "list", example="lexstream dead-letters list --reason DecodeError")
+@command(app, "list", example="lexstream dead-letters list --reason DecodeError --since 2h")
 def list_letters(
     cli: Cli,
+    *,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option(help="Show at most this many, the newest.", min=1)] = 50,
+    since: Since = None,
+    until: Until = None,
+    source: FromSource = None,
+    limit: Annotated[int, typer.Option(help="Show at most this many, the newest; 0: only the counts.", min=0)] = 50,
+    counts: Annotated[bool, typer.Option("--counts", help="Only the counts, by reason and source.")] = False,
 ) -> None:
-    """List the dead letters, the newest last, and count them by reason."""
-    from agents.cli.render.dead_letters import letters_table, reasons_line
+    """List the dead letters, the newest last, and count them by reason and source."""
+    from agents.cli.render.dead_letters import counts_tables, letters_table
+
+    chosen = selection(cli, reason=reason, since=since, until=until, source=source)
+    survey = cli.run(_survey(cli, chosen, n_newest=0 if counts else limit))
+    survey.require_reasons()
+    if cli.for_machines:
+        cli.emit(_counts(survey) if counts else [_described(*each) for each in survey.newest])
+        return
+    if survey.newest:
+        cli.out.print(letters_table(survey.newest))
+    cli.out.print(counts_tables(survey))
+
+
+async def _survey(cli: Cli, chosen: "Selection", *, n_newest: int) -> "Survey":
+    from agents.letters import letters_of
+    from agents.replayed import read_replayed
+    from agents.survey import Survey
+
+    survey = Survey(chosen, n_newest)
+    with _reading(cli) as advanced:
+        async with cli.client() as client:
+            known = await read_replayed(client)
+            async with letters_of(client, since_ms=chosen.since_ms, advanced=advanced) as batches:
+                async for batch in batches:
+                    for letter in batch:
+                        kept = letter if cli.for_machines else letter.without_value()
+                        survey.take(kept, replayed=letter in known)
+    return survey
+
+
+class _reading:
+    """Shows on a terminal how far a pass over the letters is."""
+
+    def __init__(self, cli: Cli) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=cli.err, transient=True, disable=not cli.err.is_terminal)
+        self._task = self._progress.add_task("reading dead letters", total=None)
+
+    def __enter__(self) -> "Advanced":
+        self._progress.start()
+        return lambda done, total: self._progress.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _described(letter: "Letter", replayed: bool) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from agents.cli.render.stream import describe_record
 
-    letters = _of_reasons(cli.run(_read(cli)), reason)
-    newest = sorted(letters, key=lambda letter: letter.record.timestamp)[-limit:]
-    if cli.for_machines:
-        cli.emit([describe_record(letter.record) for letter in cli.run(_with_values(cli, newest))])
-        return
-    if newest:
-        cli.out.print(letters_table((letter.record, letter.facts) for letter in newest))
-    cli.out.print(reasons_line(letter.facts for letter in letters))
+    return {**describe_record(letter.record), **_facts(asdict(letter.facts)), **_state(letter, replayed=replayed)}
 
 
-@command(app, "show", example="lexstream dead-letters show 0:17")
-def show(cli: Cli, which: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As in the list.")]) -> None:
+def _facts(facts: dict[str, Any]) -> dict[str, Any]:
+    place = {name: facts[name] for name in ("topic", "partition", "offset")}
+    error = {"stage": facts["stage"], "reason": facts["error"], "message": facts["message"]}
+    return {"source": {**place, "timestampMs": facts["timestamp_ms"]}, "error": error}
+
+
+def _state(letter: "Letter", *, replayed: bool) -> dict[str, Any]:
+    return {"replayed": replayed, "attempts": letter.attempts}
+
+
+def _counts(survey: "Survey") -> dict[str, Any]:
+    def described(counts: "Counts") -> dict[str, int]:
+        return {"letters": counts.n_letters, "replayed": counts.n_replayed, "newestMs": counts.newest_ms}
+
+    return {
+        **described(survey.total),
+        "reasons": [
+            {"reason": error, "stage": stage, **described(each)} for (error, stage), each in survey.reasons.items()
+        ],
+        "sources": [
+            {"topic": topic, "partition": number, **described(each)} for (topic, number), each in survey.sources.items()
+        ],
+    }
+
+
+@command(app, "show", example="lexstream dead-letters show 0:17 --save event.bin")
+def show(
+    cli: Cli,
+    which: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As in the list.")],
+    *,
+    max_bytes: Annotated[int, typer.Option(help="Show at most this much of the value.", min=1)] = 4096,
+    as_hex: Annotated[bool, typer.Option("--hex", help="Show the value as a hex dump even if it is text.")] = False,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the exact value to a new file.")] = None,
+) -> None:
     """Show everything about one dead letter; its bytes are made safe to look at."""
     from agents.cli.render.dead_letters import letter_details
-    from agents.cli.render.stream import describe_record
+
+    letter, replayed = cli.run(_read(cli, which))
+    if save:
+        with save.open("xb") as file:
+            file.write(letter.record.value or b"")
+    if cli.for_machines:
+        cli.emit(_described(letter, replayed))
+        return
+    cli.out.print(letter_details(letter, replayed=replayed, n_bytes=max_bytes, as_hex=as_hex))
+    if save:
+        cli.out.print(f"\n[good]✓[/good] {letter.size:,} bytes in [name]{_escaped(save)}[/name]")
+
+
+def _escaped(path: Path) -> str:
+    from rich.markup import escape
+
+    return escape(str(path))
+
+
+async def _read(cli: Cli, which: str) -> "tuple[Letter, bool]":
+    from agents.letters import read_letter
+    from agents.replayed import read_replayed
     from schemas.errors import InvalidInput
 
     place = _place(which)
-    chosen = [each for each in cli.run(_read(cli)) if (each.record.partition, each.record.offset) == place]
-    if chosen:
-        for letter in cli.run(_with_values(cli, chosen)):
-            if cli.for_machines:
-                cli.emit(describe_record(letter.record))
-            else:
-                cli.out.print(letter_details(letter.record))
-            return
+    async with cli.client() as client:
+        if letter := await read_letter(client, *place):
+            return letter, letter in await read_replayed(client)
     raise InvalidInput([f"there is no dead letter {which}; see `lexstream dead-letters list`"])
 
 
@@ -107,54 +199,68 @@ def _place(text: str) -> tuple[int, int]:
     raise InvalidInput([f"{text}: expected PARTITION:OFFSET such as 0:17, the first column of the list"])
 
 
-@command(app, "replay", example="lexstream dead-letters replay --reason TasksFailed")
+@command(app, "replay", example="lexstream dead-letters replay --reason TasksFailed --since 2h")
 def replay_letters(
     cli: Cli,
+    *,
     reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    source: FromSource = None,
+    max_attempts: Annotated[
+        int, typer.Option(help="Leave out what was replayed this often and failed each time.", min=1)
+    ] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
 ) -> None:
-    """Send dead letters back to the topics and partitions they came from, each exactly once."""
-    reasons = reason or []
-    letters = cli.run(_would_send(cli, reasons)) if dry_run else cli.run(_send(cli, reasons))
-    _say(cli, letters, done="would be sent" if dry_run else "sent")
+    """Send dead letters back to the topics and partitions they came from, each exactly once.
+
+    It may be interrupted or killed at any time, and repeated. The exit code is 1 if there was something to send back
+    and all of it had to be left out.
+    """
+    chosen = selection(cli, reason=reason, since=since, until=until, source=source)
+    if chosen.reasons:
+        cli.run(_survey(cli, chosen, n_newest=0)).require_reasons()
+    report = cli.run(_replay(cli, chosen, most_attempts=max_attempts, dry_run=dry_run))
+    _say(cli, report, sent=not dry_run)
+    if report.refused and not report.n_letters:
+        raise typer.Exit(1)
 
 
-async def _would_send(cli: Cli, reasons: list[str]) -> "list[Letter]":
-    from agents.replay import read_letters, read_replayed, waiting
+async def _replay(cli: Cli, chosen: "Selection", *, most_attempts: int, dry_run: bool) -> "Report":
+    from agents import replay
 
-    async with cli.client() as client:
-        letters = await read_letters(client)
-        require_reasons(letters, reasons)
-        return waiting(letters, await read_replayed(cli.settings), reasons=reasons)
-
-
-async def _send(cli: Cli, reasons: list[str]) -> "list[Letter]":
-    from agents.replay import read_letters, replay
-
-    with cli.err.status("[quiet]replaying") as status:
-        total = 0
-
-        def sent(count: int) -> None:
-            nonlocal total
-            total += count
-            status.update(f"[quiet]replayed {total:,}")
-
+    work = replay.dry_run if dry_run else replay.replay
+    with _reading(cli) as advanced:
         async with cli.client() as client:
-            if reasons:
-                require_reasons(await read_letters(client), reasons)
-            return await replay(client, reasons=reasons, sent=sent)
+            return await work(client, chosen, most_attempts=most_attempts, advanced=advanced)
 
 
-def _say(cli: Cli, letters: "list[Letter]", *, done: str) -> None:
-    from collections import Counter
+def _say(cli: Cli, report: "Report", *, sent: bool) -> None:
+    from agents.cli.render.dead_letters import letters_table, reasons_line
 
-    from agents.cli.render.dead_letters import letters_table
-
-    counts = Counter(letter.facts.error for letter in letters)
     if cli.for_machines:
-        cli.emit({"letters": len(letters), "reasons": dict(counts), "sent": done == "sent"})
+        cli.emit(
+            {
+                "letters": report.n_letters,
+                "reasons": dict(report.reasons),
+                "refused": {refusal.name: count for refusal, count in report.refused.items()},
+                "sent": sent,
+            }
+        )
         return
-    if letters and done != "sent":
-        cli.out.print(letters_table((letter.record, letter.facts) for letter in letters[:50]))
-    words = ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
-    cli.out.print(f"[good]✓[/good] {len(letters):,} {done}{': ' + words if words else ''}")
+    if report.samples and not sent:
+        cli.out.print(letters_table((letter, False) for letter in report.samples))
+    done = "sent" if sent else "would be sent"
+    why = reasons_line(report.reasons)
+    cli.out.print(f"[good]✓[/good] {report.n_letters:,} {done}", f": {why}" if why else "", sep="")
+    for line in _left_out(report):
+        cli.err.print(f"! {line}", style="middling", markup=False)
+
+
+def _left_out(report: "Report") -> "Iterator[str]":
+    from agents.replay import Refusal
+
+    for refusal, count in report.refused.items():
+        yield f"{count:,} left out: {refusal.value}"
+        if refusal is Refusal.FAILED_AGAIN:
+            yield "  mend what makes them fail, then give a larger --max-attempts"

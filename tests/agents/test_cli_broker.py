@@ -1,20 +1,13 @@
-"""The commands against a real Kafka: topics, publish, watch, events, dead letters and their replay."""
+"""The commands against a real Kafka: topics, publish, watch and events."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from agents.cli.main import run
-from agents.client import Client
-from agents.replay import REPLAY_HEADER, Letter, read_letters, replay, with_values
-from agents.settings import load_settings
-from schemas.dead_letters import dead_letter_headers
-from schemas.errors import DecodeError, EventError, InvalidEvent
 
 pytestmark = pytest.mark.broker
 Command = Callable[..., Any]
@@ -37,41 +30,6 @@ def cli(
 
     call("topics", "create", "--partitions", "2")
     return call
-
-
-def dead_letters(kafka: str, namespace: str, errors: list[EventError]) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
-    for offset, error in enumerate(errors):
-        headers: list[tuple[str, str | bytes | None]] = [
-            *dead_letter_headers(
-                [("trace", b"t%d" % offset)],
-                topic=f"{namespace}.documents",
-                partition=1,
-                offset=offset,
-                timestamp_ms=1_700_000_000_000,
-                error=error,
-            )
-        ]
-        producer.produce(f"{namespace}.dead-letters", b"\xffvalue %d" % offset, b"key", headers=headers, partition=0)
-    assert producer.flush(20) == 0
-
-
-def committed(
-    kafka: str, topic: str, partition: int
-) -> list[tuple[bytes | None, bytes | None, dict[str, str | bytes | None]]]:
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "reader", "isolation.level": "read_committed"})
-    where = TopicPartition(topic, partition, OFFSET_BEGINNING)
-    consumer.assign([where])
-    _, end = consumer.get_watermark_offsets(where, timeout=10)
-    found = []
-    while (position := consumer.position([where])[0].offset) < end:
-        message = consumer.poll(0.5)
-        if message is not None and message.error() is None:
-            found.append((message.key(), message.value(), dict(message.headers() or [])))
-        elif message is None and position >= 0 and consumer.position([where])[0].offset == position:
-            break  # only transaction markers are left
-    consumer.close()
-    return found
 
 
 def test_topics_are_made_once_and_checked(cli: Command, namespace: str) -> None:
@@ -140,85 +98,3 @@ def test_an_empty_registry_lists_nothing(cli: Command, capsys: pytest.CaptureFix
         assert cli(noun, "list") == [[]]
     assert run(["project", "show", "loans"]) == 1
     assert "there is no project loans" in capsys.readouterr().err
-
-
-def test_dead_letters_are_listed_shown_and_counted(
-    cli: Command, kafka: str, namespace: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    dead_letters(kafka, namespace, [DecodeError("broken"), InvalidEvent("no text"), DecodeError("broken too")])
-    listed = cli("dead-letters", "list", "--reason", "DecodeError")[0]
-    assert [letter["offset"] for letter in listed] == [0, 2]
-    assert listed[0]["value"] == {"base64": "/3ZhbHVlIDA="}
-    assert run(["dead-letters", "list"]) == 0
-    said = capsys.readouterr().out
-    assert "3 in all: 2 DecodeError, 1 InvalidEvent" in said
-    assert run(["dead-letters", "show", "0:1"]) == 0
-    assert "no text" in capsys.readouterr().out
-    assert run(["dead-letters", "show", "0:99"]) == 1
-    assert run(["watch", "--topic", "dead-letters", "--from-beginning", "--count", "3", "--timeout", "9"]) == 0
-    assert "✗ key" in capsys.readouterr().out
-
-
-def test_dead_letters_are_counted_without_their_values(cli: Command, kafka: str, namespace: str) -> None:
-    assert cli("dead-letters", "list")[0] == []
-    dead_letters(kafka, namespace, [DecodeError(str(number)) for number in range(3)])
-
-    async def read() -> tuple[list[Letter], list[Letter]]:
-        async with Client(load_settings()) as client:
-            letters = await read_letters(client)
-            return letters, await with_values(client.settings, letters[1:])
-
-    letters, whole = asyncio.run(read())
-    assert [letter.record.value for letter in letters] == [None] * 3
-    assert [letter.size for letter in letters] == [len(b"\xffvalue 0")] * 3
-    assert [letter.record.value for letter in whole] == [b"\xffvalue 1", b"\xffvalue 2"]
-
-
-def test_each_dead_letter_is_replayed_once_whatever_the_filter(cli: Command, kafka: str, namespace: str) -> None:
-    dead_letters(kafka, namespace, [DecodeError("0"), InvalidEvent("1"), DecodeError("2"), InvalidEvent("3")])
-    assert cli("dead-letters", "replay", "--dry-run")[0]["letters"] == 4
-    counts = [cli("dead-letters", "replay", *words)[0]["letters"] for words in (("--reason", "InvalidEvent"), (), ())]
-    assert counts == [2, 2, 0]
-    sent = committed(kafka, f"{namespace}.documents", 1)
-    assert [value for _, value, _ in sent] == [b"\xffvalue %d" % number for number in (1, 3, 0, 2)]
-    key, _, headers = sent[0]
-    assert key == b"key"
-    assert headers == {"trace": b"t1", REPLAY_HEADER: f"{namespace}.dead-letters/0/1".encode()}
-    dead_letters(kafka, namespace, [DecodeError("new")])
-    assert cli("dead-letters", "replay")[0]["letters"] == 1
-
-
-def test_a_replay_that_breaks_midway_is_taken_up_again(
-    cli: Command, kafka: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agents.replay._TRANSACTION_LETTERS", 2)
-    dead_letters(kafka, namespace, [DecodeError(str(number)) for number in range(5)])
-
-    def breaks(count: int) -> None:
-        raise ConnectionError
-
-    async def broken_replay() -> None:
-        async with Client(load_settings()) as client:
-            await replay(client, reasons=[], sent=breaks)
-
-    with pytest.raises(ConnectionError):
-        asyncio.run(broken_replay())
-    assert cli("dead-letters", "replay")[0]["letters"] == 3
-    sent = committed(kafka, f"{namespace}.documents", 1)
-    assert [value for _, value, _ in sent] == [b"\xffvalue %d" % number for number in range(5)]
-
-
-def test_two_replays_at_once_send_each_letter_once(cli: Command, kafka: str, namespace: str) -> None:
-    dead_letters(kafka, namespace, [DecodeError(str(number)) for number in range(50)])
-
-    async def one() -> object:
-        async with Client(load_settings()) as client:
-            return await replay(client, reasons=[], sent=lambda _: None)
-
-    async def both() -> None:
-        await asyncio.gather(one(), one(), return_exceptions=True)
-
-    asyncio.run(both())
-    cli("dead-letters", "replay")
-    sent = [value or b"" for _, value, _ in committed(kafka, f"{namespace}.documents", 1)]
-    assert sorted(sent) == sorted(b"\xffvalue %d" % number for number in range(50))

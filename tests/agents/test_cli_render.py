@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from agents.cli.render.dead_letters import letter_details, letter_lines, printable
+from agents.cli.render.content import printable
+from agents.cli.render.dead_letters import letter_details, letter_lines
 from agents.cli.render.documents import document_panel, document_plain, latency_s
 from agents.cli.render.evaluation import full_report
 from agents.cli.render.records import event_line, rule_words
 from agents.cli.render.spans import SHORT_CHARS, highlighted
 from agents.cli.render.text import bar, counted, duration, safe, shorten
 from agents.cli.theme import PALETTE, STYLES, Palette
+from agents.letters import Letter
 from models.evaluation import EntityDocument, Evaluation, Span, TrainingFacts, evaluate_entities
 from schemas.commands import Rule
 from schemas.control_events import ControlEvent, EventType
@@ -210,8 +212,10 @@ def test_a_dead_letter_shows_where_it_came_from_and_its_bytes_safely() -> None:
     headers = dead_letter_headers(
         [("trace", b"\x00\x01")], topic="in", partition=1, offset=7, timestamp_ms=0, error=DecodeError("broken")
     )
-    letter = record("dead", value=b"\xff{\x1b", key=None, headers=headers)
-    shown = drawn(letter_lines(letter)) + drawn(letter_details(letter))
+    letter = Letter.read(record("dead", value=b"\xff{\x1b", key=None, headers=headers))
+    assert letter is not None
+    shown = drawn(letter_lines(letter.record))
+    shown += drawn(letter_details(letter, replayed=False, n_bytes=100, as_hex=False))
     assert "in/1@7" in shown
     assert "DecodeError (decode): broken" in shown
     assert "\\xff{\\x1b" in shown

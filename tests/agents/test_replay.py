@@ -1,0 +1,241 @@
+"""Which dead letters are wanted, what is known of those that were sent back, and which must not be: without Kafka."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka.errors import KafkaError, ProducerFenced
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.letters import Letter, Selection, Source, parse_time
+from agents.replay import Refusal, Targets, TransactionSender, message_of
+from agents.replayed import CHUNK, Replayed
+from agents.settings import Settings
+from agents.survey import Survey
+from schemas.dead_letters import REPLAY_ATTEMPTS
+from schemas.errors import DecodeError, Fenced, InvalidEvent, InvalidInput, LexstreamError, TasksFailed, Unavailable
+from tests.agents.dead_letter_kit import headers_of, letter
+from tests.agents.fakes import FakeProducer
+
+NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
+NOW_MS = round(NOW.timestamp() * 1000)
+LETTERS = [
+    letter(0, at_ms=1000),
+    letter(1, at_ms=2000, error=InvalidEvent("no text")),
+    letter(2, at_ms=3000, error=TasksFailed("nobody")),
+    letter(3, at_ms=4000, headers=headers_of(DecodeError("x"), 7, topic="orders", partition=3)),
+]
+
+
+def chosen(**words: object) -> list[int]:
+    selection = Selection(**words)  # type: ignore[arg-type]
+    return [each.record.offset for each in LETTERS if each in selection]
+
+
+def test_letters_are_chosen_by_reason_or_stage_time_and_source() -> None:
+    assert chosen() == [0, 1, 2, 3]
+    assert chosen(reasons=frozenset({"decode"})) == [0, 3]
+    assert chosen(reasons=frozenset({"InvalidEvent", "model"})) == [1, 2]
+    assert chosen(since_ms=2000) == [1, 2, 3]
+    assert chosen(until_ms=2000) == [0]
+    assert chosen(since_ms=2000, until_ms=4000, reasons=frozenset({"TasksFailed"})) == [2]
+
+
+@pytest.mark.parametrize(
+    ("source", "offsets"),
+    [
+        ("orders", [3]),
+        ("n.documents/1", [0, 1, 2]),
+        ("n.documents/2", []),
+        ("n.documents/1@1", [1]),
+        ("n.documents/1/1", [1]),
+        ("n.documents/1@1-2", [1, 2]),
+        ("n.documents/1@1-", [1, 2]),
+        ("orders/3@7-7", [3]),
+    ],
+)
+def test_a_source_is_a_topic_a_partition_or_offsets(source: str, offsets: list[int]) -> None:
+    assert chosen(sources=(Source.parse(source),)) == offsets
+
+
+@pytest.mark.parametrize("text", ["", "/1", "a/b", "a/1@", "a/1@x", "a/1@2-x", "a@7", "a/-1"])
+def test_a_source_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="expected TOPIC, TOPIC/PARTITION"):
+        Source.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("90s", NOW_MS - 90_000),
+        ("30m", NOW_MS - 1_800_000),
+        ("2h", NOW_MS - 7_200_000),
+        ("7d", NOW_MS - 604_800_000),
+        ("2026-01-05T10:00Z", NOW_MS),
+        ("2026-01-05T11:00+01:00", NOW_MS),
+        ("2026-01-05", round(datetime(2026, 1, 5).timestamp() * 1000)),  # noqa: DTZ001 - local, as people mean it
+    ],
+)
+def test_a_time_is_a_moment_or_an_age(text: str, ms: int) -> None:
+    assert parse_time(text, option="--since", now=NOW) == ms
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2", "2w", "-1h", "2026-13-01", "999999d"])
+def test_a_time_that_is_none_is_refused_with_its_option(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--until .*expected a time such as"):
+        parse_time(text, option="--until", now=NOW)
+
+
+def known(offsets: Iterable[int]) -> Replayed:
+    """What is read back of what was written when these were replayed."""
+    read = Replayed()
+    for key, value in Replayed().after(letter(offset) for offset in offsets).records():
+        read.read(key, value)
+    return read
+
+
+@given(st.frozensets(st.integers(0, 3 * CHUNK), max_size=200))
+def test_exactly_what_was_replayed_is_known_afterwards(offsets: frozenset[int]) -> None:
+    read = known(offsets)
+    near = {offset + step for offset in offsets for step in (-1, 0, 1)} | {0, CHUNK - 1, CHUNK}
+    assert {offset for offset in near if offset >= 0 and letter(offset) in read} == offsets
+
+
+def test_what_is_written_grows_with_what_is_sent_and_not_with_what_was_left_out() -> None:
+    before = known(range(0, 2 * CHUNK, 2))
+    records = list(before.after([letter(5)]).records())
+    assert [key for key, _ in records] == [b"0/0"]
+    read = Replayed()
+    read.read(*records[0])
+    assert letter(5) in read
+    assert letter(4) in read
+    assert letter(4, partition=1) not in read
+
+
+def test_a_newer_letter_in_the_place_of_one_that_was_replayed_is_told_apart() -> None:
+    read = known([7])
+    assert letter(7, at_ms=1) not in read
+    assert read.stale(letter(7, at_ms=1))
+    assert not read.stale(letter(8, at_ms=1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"{}"),
+        (b"x", b"{}"),
+        (b"0/0", None),
+        (b"0/0", b"{}"),
+        (b"0/0", b'{"replayed": [[5, 2]], "newestMs": "x"}'),
+    ],
+)
+def test_foreign_records_of_what_was_replayed_are_refused(key: bytes | None, value: bytes | None) -> None:
+    with pytest.raises(LexstreamError, match="cannot be read"):
+        Replayed().read(key, value)
+
+
+TARGETS = Targets({"n.documents": 4, "orders": 4}, lambda topic: 1000 if topic == "orders" else 1_000_000, "n.")
+
+
+def refused(given: Letter, most_attempts: int = 3) -> Refusal | None:
+    return TARGETS.refusal(given, message_of(given), most_attempts=most_attempts)
+
+
+def headers(topic: str, error: DecodeError | InvalidEvent | None = None, attempts: int = 0) -> list[tuple[str, bytes]]:
+    original = [(REPLAY_ATTEMPTS, b"%d" % attempts)] if attempts else []
+    return headers_of(error or DecodeError("x"), 0, topic=topic, original=original)
+
+
+def test_a_letter_is_refused_for_what_would_go_wrong_again() -> None:
+    assert refused(letter()) is None
+    assert refused(letter(headers=headers("n.documents", attempts=2))) is None
+    assert refused(letter(headers=headers("n.documents", attempts=3))) is Refusal.FAILED_AGAIN
+    assert refused(letter(headers=headers("n.documents", attempts=3)), most_attempts=4) is None
+    assert refused(letter(headers=headers("gone"))) is Refusal.NO_TOPIC
+    assert refused(letter(headers=headers("n.registry"))) is Refusal.NO_INPUT
+    assert refused(letter(headers=headers("orders"), value=b"x" * 1000)) is Refusal.TOO_LARGE
+
+
+def test_a_letter_whose_content_did_not_fit_is_not_sent_as_if_it_had_none() -> None:
+    said = [(name, b"OversizedEvent" if name.endswith("class.name") else value) for name, value in headers("orders")]
+    assert refused(letter(headers=said, value=None)) is Refusal.EMPTIED
+    assert refused(letter(headers=headers("orders"), value=None)) is None
+
+
+def test_an_event_goes_back_as_it_was_to_the_partition_it_came_from() -> None:
+    message = message_of(LETTERS[3])
+    assert (message.topic, message.partition, message.key, message.value) == ("orders", 3, b"key", b"value")
+    assert message.headers == [
+        ("trace", b"t7"),
+        ("lexstream-replayed-from", b"n.dead-letters/0/3"),
+        ("lexstream-replay-attempts", b"1"),
+    ]
+
+
+class FakeTransactions(FakeProducer):
+    def transaction(self) -> "FakeTransactions":
+        return self
+
+    async def __aenter__(self) -> None:
+        await self.begin_transaction()
+
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        await (self.abort_transaction() if kind else self.commit_transaction())
+
+
+def sender(producer: FakeTransactions, replayed: Replayed) -> TransactionSender:
+    return TransactionSender(
+        producer, replayed=replayed, targets=TARGETS, settings=Settings(namespace="n", brokers="b:1", group="g")
+    )
+
+
+async def test_letters_and_what_is_known_of_them_are_sent_in_one_transaction() -> None:
+    producer, replayed = FakeTransactions(), Replayed()
+    await sender(producer, replayed).send([(each, message_of(each)) for each in LETTERS[:3]])
+    assert producer.steps == ["begin", "send", "send", "commit"]
+    assert producer.sent == [("n.documents", 1, 3), ("n.replays", 0, 1)]
+    assert [each in replayed for each in LETTERS] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "fatal", "expected"),
+    [(ProducerFenced(), False, Fenced), (KafkaError("x"), True, Fenced), (KafkaError("x"), False, Unavailable)],
+)
+async def test_what_was_not_committed_is_not_taken_for_sent(
+    error: Exception, fatal: bool, expected: type[Exception]
+) -> None:
+    producer, replayed = FakeTransactions({"commit": error}), Replayed()
+    producer._txn_manager.fatal = fatal
+    with pytest.raises(expected):
+        await sender(producer, replayed).send([(LETTERS[0], message_of(LETTERS[0]))])
+    assert LETTERS[0] not in replayed
+
+
+def survey(n_newest: int = 2, **words: object) -> Survey:
+    made = Survey(Selection(**words), n_newest)  # type: ignore[arg-type]
+    for each in reversed(LETTERS):
+        made.take(each, replayed=each.record.offset == 1)
+    return made
+
+
+def test_a_survey_counts_what_is_wanted_and_keeps_the_newest() -> None:
+    made = survey()
+    assert [(each.record.offset, replayed) for each, replayed in made.newest] == [(2, False), (3, False)]
+    assert (made.total.n_letters, made.total.n_replayed, made.total.newest_ms) == (4, 1, 4000)
+    assert made.reasons["DecodeError", "decode"].n_letters == 2
+    assert made.sources["n.documents", 1].n_replayed == 1
+    assert survey(n_newest=0).newest == []
+    assert survey(reasons=frozenset({"model"})).total.n_letters == 1
+
+
+def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are() -> None:
+    survey(reasons=frozenset({"decode", "InvalidEvent"})).require_reasons()
+    with pytest.raises(InvalidInput) as error:
+        survey(reasons=frozenset({"decode", "Decode"}), sources=(Source("n.documents"),)).require_reasons()
+    there = "DecodeError (decode, 1)"
+    (problem,) = error.value.problems
+    assert problem.startswith("--reason Decode: no dead letter has it; expected one of: ")
+    assert there in problem
+    with pytest.raises(InvalidInput, match="there are no such dead letters at all"):
+        survey(reasons=frozenset({"decode"}), since_ms=5000).require_reasons()
