@@ -10,10 +10,11 @@ import asyncio
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -24,13 +25,14 @@ from agents.bench.broker import open_broker
 from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
 from agents.bench.stats import percentile
-from agents.bench.traffic import PARTITIONS, BenchTopics, new_producer
+from agents.bench.traffic import PARTITIONS, BenchTopics
 from agents.kafka import client_options
 from agents.settings import Settings, load_settings
 from benchmarks.scaling import prepared
 from schemas.topics import Topics
 
 EVERY_S = 0.1
+POLL_MS = 200
 WARM = 200
 CONSOLE = Console(stderr=True)
 
@@ -64,7 +66,7 @@ async def latencies(
     asking = asyncio.create_task(ask())
     found: list[float] = []
     while len(found) < len(texts):
-        for records in (await consumer.getmany(timeout_ms=200)).values():
+        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
             found += [time.perf_counter() - due[record.key.decode()] for record in records]
     await asking
     return found
@@ -79,14 +81,36 @@ async def fill(topics: Topics, producer: AIOKafkaProducer, documents: Sequence[B
     await asyncio.gather(*sent)
 
 
+class Answers(Protocol):
+    """Reads what comes out of a lane."""
+
+    async def getmany(self, *, timeout_ms: int) -> Mapping[TopicPartition, Sequence[object]]:
+        """Return what came, perhaps nothing."""
+
+
+async def answered(reader: Answers, count: int) -> None:
+    """Return when as many documents were answered."""
+    while count > 0:
+        count -= sum(map(len, (await reader.getmany(timeout_ms=POLL_MS)).values()))
+
+
+def outputs(settings: Settings, topic: str) -> AIOKafkaConsumer:
+    """Return what reads a lane's answers from the first on."""
+    reader = AIOKafkaConsumer(
+        **client_options(settings), isolation_level="read_committed", auto_offset_reset="earliest"
+    )
+    reader.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+    return reader
+
+
 async def situations(settings: Settings, options: argparse.Namespace) -> dict[str, list[float]]:
     """Return the latencies in each situation."""
     topics, texts = settings.topics, [document.text for document in tickets(options.requests, seed=1)]
     long = "The tenant pays 900 pounds each month and keeps a cat. " * int(options.megabytes * 2**20 / 55)
-    reader = AIOKafkaConsumer(**client_options(settings), isolation_level="read_committed")
-    reader.assign([TopicPartition(topics.replies, number) for number in range(PARTITIONS)])
+    reader, of_bulk = outputs(settings, topics.replies), outputs(settings, topics.enriched)
     large = AIOKafkaProducer(**client_options(settings), max_request_size=20_000_000)
-    async with new_producer(settings) as producer, reader as consumer, large as patient:
+    small = AIOKafkaProducer(**client_options(settings), linger_ms=2)
+    async with small as producer, reader as consumer, large as patient, of_bulk as bulk:
         found = {}
         await latencies(topics, producer, consumer, texts[:50])
         CONSOLE.print("bulk lane idle")
@@ -94,6 +118,8 @@ async def situations(settings: Settings, options: argparse.Namespace) -> dict[st
         CONSOLE.print(f"bulk lane reads a document of {options.megabytes:g} MB")
         await patient.send_and_wait(topics.documents, partition=0, **event(0, long))
         found[f"a document of {options.megabytes:g} MB"] = await latencies(topics, producer, consumer, texts)
+        CONSOLE.print("until the long document is answered")
+        await answered(bulk, 1)
         CONSOLE.print("bulk lane saturated")
         await fill(topics, producer, mixed(options.bulk, seed=1))
         found["saturated"] = await latencies(topics, producer, consumer, texts)
