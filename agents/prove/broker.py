@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.broker import LocalBroker
-from agents.broker.address import free_port
+from agents.broker import LocalBroker, LocalCluster
+from agents.broker.address import free_ports
 from agents.kafka import wait_for_broker
 from agents.prove.clients import delete_topics, require_client
 from agents.prove.events import DEPLOYMENT, PROJECT
@@ -30,19 +30,22 @@ def alone(settings: Settings, name: str, **changed: object) -> Settings:
 
 
 @contextmanager
-def own_broker(settings: Settings, name: str, folder: Path) -> Iterator[tuple[Settings, LocalBroker]]:
+def own_broker(
+    settings: Settings, name: str, folder: Path, *, nodes: int = 1
+) -> Iterator[tuple[Settings, LocalBroker | LocalCluster]]:
     """Start a broker whose data lives in ``folder``; it is killed in the end.
 
     Args:
         settings: Say where jars are kept, and all else of the workers.
         name: The run's namespace and group.
         folder: For the broker's data.
+        nodes: 1, or 3 for a cluster.
     """
-    address = f"127.0.0.1:{free_port()}"
-    broker = LocalBroker(folder, address, cache=settings.home.absolute() / "jars")
+    addresses, jars = [f"127.0.0.1:{port}" for port in free_ports(nodes)], settings.home.absolute() / "jars"
+    broker = LocalBroker(folder, *addresses, cache=jars) if nodes == 1 else LocalCluster(folder, addresses, cache=jars)
     try:
         broker.start()
-        yield alone(settings, name, brokers=address, security_protocol="PLAINTEXT"), broker
+        yield alone(settings, name, brokers=",".join(addresses), security_protocol="PLAINTEXT"), broker
     finally:
         broker.kill()
         broker.stop()

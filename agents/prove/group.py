@@ -6,7 +6,9 @@ from agents.prove.clients import confluent_options
 from agents.prove.events import PARTITIONS, LaneName, n_of_partition
 from agents.settings import Settings
 
-_ASK_S: Final = 5.0
+ASK_S: Final = 5.0
+LAST_ASK_S: Final = 60.0
+"""When nothing else is left to do: the coordinator may have moved just now."""
 
 
 class Group:
@@ -21,16 +23,20 @@ class Group:
             for topic, lane in ((topics.documents, LaneName.BULK), (topics.requests, LaneName.INTERACTIVE))
             for partition in range(PARTITIONS)
         }
-        options = confluent_options(settings) | {"group.id": settings.group, "enable.auto.commit": False}
+        options = confluent_options(settings) | {
+            "group.id": settings.group,
+            "enable.auto.commit": False,
+            "reconnect.backoff.max.ms": 500,
+        }
         self._consumer: Any = Consumer(options)
 
-    def n_uncommitted(self) -> int | None:
-        """Return how many events were not consumed; ``None`` if Kafka does not answer."""
+    def n_uncommitted(self, *, patience_s: float = ASK_S) -> int | None:
+        """Return how many events were not consumed; ``None`` if Kafka does not answer in time."""
         from confluent_kafka import KafkaException, TopicPartition
 
         places = [TopicPartition(*place) for place in self._ends]
         try:
-            found = self._consumer.committed(places, timeout=_ASK_S)
+            found = self._consumer.committed(places, timeout=patience_s)
         except KafkaException:
             return None
         n_committed = sum(max(int(at.offset), 0) for at in found)
