@@ -28,7 +28,7 @@ from agents.bench.broker import open_broker
 from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
 from agents.bench.subject import Spec
-from agents.bench.traffic import BenchTopics, Line, new_producer
+from agents.bench.traffic import BenchTopics, Line
 from agents.settings import Settings, load_settings
 
 CONSOLE = Console(stderr=True)
@@ -67,9 +67,6 @@ async def line(brokers: str, spec: Spec, folder: Path, *, pins: Sequence[set[int
         topics = BenchTopics([settings])
         stack.push_async_callback(topics.delete)
         await topics.create()
-        producer = new_producer(settings)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
         children = []
         for number, pin in enumerate(pins):
             child = await pinned(replace(spec, settings=told), folder / f"worker-{number}.log", pin)
@@ -80,9 +77,9 @@ async def line(brokers: str, spec: Spec, folder: Path, *, pins: Sequence[set[int
             for child in children:
                 child.check()
 
-        made = Line(settings, producer, check=check)
-        await made.open()
-        stack.push_async_callback(made.close)
+        made = Line(settings, check=check)
+        made.open()
+        stack.callback(made.close)
         yield made
 
 

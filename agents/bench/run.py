@@ -31,7 +31,7 @@ from agents.bench.timetable import (
     mixed_step,
     ticket_step,
 )
-from agents.bench.traffic import BenchTopics, Line, Passage, new_producer, spans_of
+from agents.bench.traffic import BenchTopics, Line, Passage, spans_of
 from agents.settings import Settings
 from models.plans import Tuning
 
@@ -62,7 +62,7 @@ async def measure(settings: Settings, *, sizes: Sizes, folder: Path, on_step: On
         findings = Findings(tuning)
         measuring = _Measuring(stage, sizes, findings, on_step)
         await measuring.run()
-        findings.n_leftovers = sum([await line.leftovers() for line in stage.lines.values()])
+        findings.n_leftovers = sum(line.leftovers() for line in stage.lines.values())
         on_step(Step("cleaning up", 3))
     findings.seconds = time.perf_counter() - started
     return findings
@@ -103,17 +103,13 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
         topics = BenchTopics(list(own.values()))
         stack.push_async_callback(topics.delete)
         await topics.create()
-        producer = new_producer(settings)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
         on_step(START)
         stack.push_async_callback(stage.stop)
         stage.children |= {child.name: child for child in await _started(spec, own, folder)}
         for name in KAFKA_SUBJECTS:
-            line = Line(own[name], producer, check=stage.children[name].check)
-            stack.push_async_callback(line.close)
-            await line.open()
-            stage.lines[name] = line
+            line = stage.lines[name] = Line(own[name], check=stage.children[name].check)
+            stack.callback(line.close)
+            line.open()
         yield stage
 
 
@@ -244,9 +240,11 @@ class _Measuring:
 
     async def _latency(self, name: str) -> None:
         per_s = LOAD * max(each.documents_per_s for each in self._findings.of(name, TICKETS))
-        documents = await asyncio.to_thread(tickets, max(20, int(per_s * self._sizes.latency_s)), seed=_SEED + 2)
+        warm_s = self._sizes.latency_warm_s
+        count = max(20, int(per_s * (warm_s + self._sizes.latency_s)))
+        documents = await asyncio.to_thread(tickets, count, seed=_SEED + 2)
         passage = await self._stage.lines[name].run(documents, tag=self._tag(), per_s=per_s)
-        self._findings.latencies.append(Latency(name, per_s, passage.latencies))
+        self._findings.latencies.append(Latency(name, per_s, passage.latencies(warm_s=warm_s)))
 
     async def _echo(self) -> None:
         few = await asyncio.to_thread(mixed, _ECHO_TEXTS, seed=_SEED)

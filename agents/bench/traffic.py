@@ -1,28 +1,30 @@
 """Documents into a subject's topic, and what an independent ``read_committed`` consumer sees come out."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
 from agents.bench.documents import BenchDocument
 from agents.bench.stats import Spans, miscounted
 from agents.kafka import client_options
+from agents.prove.clients import consumer_options, producer_options
 from agents.settings import Settings
 from agents.topics import expected_topics
 from schemas.errors import LexstreamError, Unavailable
 
 PARTITIONS: Final = 4
 _PATIENCE_S: Final = 60.0
-_POLL_MS: Final = 200
+_POLL_S: Final = 0.2
 _TICK_S: Final = 0.002
-_LINGER_MS: Final = 2
+_LINGER_MS: Final = 1
+_MESSAGES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,10 @@ class Passage:
         """From the first document sent to the last output seen."""
         return self.arrivals[-1].at - self.started
 
-    @property
-    def latencies(self) -> list[float]:
-        """Seconds of each document, from when it was due to when its output was seen."""
-        return [arrival.at - self.due[arrival.document] for arrival in self.arrivals if arrival.document in self.due]
+    def latencies(self, *, warm_s: float) -> list[float]:
+        """Seconds from when a document was due to when its output was seen, without those of the first ``warm_s``."""
+        due = ((arrival.at, self.due.get(arrival.document, 0.0)) for arrival in self.arrivals)
+        return [at - then for at, then in due if then >= self.started + warm_s]
 
 
 def spans_of(entities: Sequence[Any]) -> Spans:
@@ -74,25 +76,32 @@ def spans_of(entities: Sequence[Any]) -> Spans:
 
 
 class Line:
-    """One subject's topics, with both ends in our hands."""
+    """One subject's topics, with both ends in our hands.
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer, *, check: Callable[[], None]) -> None:
+    Both ends are confluent-kafka: what is measured shares the processors with them, and they take next to nothing.
+    """
+
+    def __init__(self, settings: Settings, *, check: Callable[[], None]) -> None:
         """Make a line; ``check`` raises when the subject has ended."""
+        self._settings = settings
         self._topics = settings.topics
-        self._producer = producer
         self._check = check
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings), isolation_level="read_committed", auto_offset_reset="earliest"
-        )
-        self._consumer.assign([TopicPartition(self._topics.enriched, number) for number in range(PARTITIONS)])
+        self._stopped = threading.Event()
+        self._producer: Any = None
+        self._consumer: Any = None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Connect."""
-        await self._consumer.start()
+        from confluent_kafka import Consumer, Producer, TopicPartition
 
-    async def close(self) -> None:
+        self._producer = Producer(producer_options(self._settings) | {"linger.ms": _LINGER_MS})
+        self._consumer = Consumer(consumer_options(self._settings) | {"enable.partition.eof": False})
+        self._consumer.assign([TopicPartition(self._topics.enriched, number, 0) for number in range(PARTITIONS)])
+
+    def close(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        if self._consumer is not None:
+            self._consumer.close()
 
     async def run(self, documents: Sequence[BenchDocument], *, tag: str, per_s: float | None = None) -> Passage:
         """Send documents, as fast as can be or so many a second, and return what came of them.
@@ -106,60 +115,61 @@ class Line:
             LexstreamError: The subject ended or stopped answering.
         """
         events = [_event(document, tag) for document in documents]
+        running = asyncio.create_task(asyncio.to_thread(self._run, events, per_s))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._stopped.set()
+            await asyncio.wait([running])  # nobody may close what another thread polls
+            raise
+
+    def leftovers(self) -> int:
+        """Return how many outputs came after all that were waited for."""
+        return len(self._consumer.consume(_MESSAGES, _POLL_S))
+
+    def _run(self, events: Sequence[tuple[str, bytes]], per_s: float | None) -> Passage:
         started = time.perf_counter()
         due = {key: started + (at / per_s if per_s else 0.0) for at, (key, _) in enumerate(events)}
-        sending = asyncio.create_task(self._send(events, due))
-        try:
-            arrivals = await self._collect(len(events))
-            await sending
-        finally:
-            sending.cancel()
-        lost, extra = miscounted(due, [arrival.document for arrival in arrivals])
-        return Passage(started, arrivals, due, lost, extra)
-
-    async def leftovers(self) -> int:
-        """Return how many outputs came after all that were waited for."""
-        found = await self._consumer.getmany(timeout_ms=_POLL_MS)
-        return sum(map(len, found.values()))
-
-    async def _send(self, events: Sequence[tuple[str, bytes]], due: dict[str, float]) -> None:
-        sent = []
-        for at, (key, value) in enumerate(events):
-            if due[key] > time.perf_counter():
-                await asyncio.sleep(max(due[key] - time.perf_counter(), _TICK_S))
-            topic, partition = self._topics.documents, at % PARTITIONS
-            sent.append(await self._producer.send(topic, value, key=key.encode(), partition=partition))
-        await asyncio.gather(*sent)
-
-    async def _collect(self, count: int) -> list[Arrival]:
         arrivals: list[Arrival] = []
-        last = time.perf_counter()
-        while len(arrivals) < count:
-            found = await self._consumer.getmany(timeout_ms=_POLL_MS)
-            now = time.perf_counter()
-            arrivals += [
-                Arrival(now, record.key.decode(), record.value) for records in found.values() for record in records
-            ]
-            if found:
-                last = now
-            elif now - last > _PATIENCE_S:
+        n_sent, last = 0, started
+        while len(arrivals) < len(events) and not self._stopped.is_set():
+            n_sent = self._send(events, n_sent, due)
+            if found := self._received(_TICK_S if n_sent < len(events) else _POLL_S):
+                arrivals += found
+                last = found[-1].at
+            elif time.perf_counter() - last > _PATIENCE_S:
                 raise LexstreamError(
-                    f"got {len(arrivals)} of {count} documents back, and none for {_PATIENCE_S:.0f} s; "
+                    f"got {len(arrivals)} of {len(events)} documents back, and none for {_PATIENCE_S:.0f} s; "
                     f"look into {self._topics.dead_letters}"
                 )
             else:
                 self._check()
-        return arrivals
+        lost, extra = miscounted(due, [arrival.document for arrival in arrivals])
+        return Passage(started, arrivals, due, lost, extra)
+
+    def _send(self, events: Sequence[tuple[str, bytes]], n_sent: int, due: Mapping[str, float]) -> int:
+        """Send what is due, and return how many are sent by now."""
+        while n_sent < len(events) and due[events[n_sent][0]] <= time.perf_counter():
+            key, value = events[n_sent]
+            try:
+                self._producer.produce(self._topics.documents, value, key=key, partition=n_sent % PARTITIONS)
+            except BufferError:  # the client's queue is full
+                break
+            n_sent += 1
+        self._producer.poll(0)
+        return n_sent
+
+    def _received(self, patience_s: float) -> list[Arrival]:
+        """Return what came, after waiting for the first of it at most ``patience_s``."""
+        first = self._consumer.poll(patience_s)
+        messages = [] if first is None else [first, *self._consumer.consume(_MESSAGES, 0)]
+        now = time.perf_counter()
+        return [Arrival(now, each.key().decode(), each.value()) for each in messages if each.error() is None]
 
 
 def _event(document: BenchDocument, tag: str) -> tuple[str, bytes]:
     key = f"{tag}/{document.id}"
     return key, orjson.dumps({"id": key, "text": document.text})
-
-
-def new_producer(settings: Settings) -> AIOKafkaProducer:
-    """Return what documents are sent with."""
-    return AIOKafkaProducer(**client_options(settings), acks="all", linger_ms=_LINGER_MS, max_batch_size=256 * 1024)
 
 
 class BenchTopics:

@@ -66,7 +66,9 @@ async def _measured(cli: Cli, sizes: "Sizes") -> dict[str, Any]:
     from agents.bench.report import report
     from agents.bench.run import measure
     from agents.bench.timetable import BROKER
+    from agents.prove.clients import require_client
 
+    require_client()
     with tempfile.TemporaryDirectory(prefix="lexstream-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with terminated_like_interrupted(), shown(cli.err, sizes) as on_step:

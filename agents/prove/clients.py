@@ -21,7 +21,8 @@ def require_client() -> None:
         import confluent_kafka  # noqa: F401
     except ImportError as error:
         raise LexstreamError(
-            "the proof reads with a Kafka client that shares no code with the worker: pip install lexstream[prove]"
+            "what proves or measures a worker uses a Kafka client that shares no code with it: "
+            "pip install lexstream[prove]"
         ) from error
 
 

@@ -12,7 +12,9 @@ from agents.bench.run import measure
 from agents.bench.timetable import MIXED_SUBJECTS, TICKET_SUBJECTS, Sizes
 from agents.settings import Settings
 
-TINY = Sizes(rounds=1, ticket_rounds=1, fast_s=0.5, slow_s=0.5, tuning_s=2.0, latency_s=1.0, n_echo=2000)
+TINY = Sizes(
+    rounds=1, ticket_rounds=1, fast_s=0.5, slow_s=0.5, tuning_s=2.0, latency_s=1.0, latency_warm_s=0.2, n_echo=2000
+)
 
 
 async def bench_topics(brokers: str) -> set[str]:
