@@ -4,7 +4,7 @@ Not the product of everything: first each backend once; then, of the two best, t
 of the winner, the micro-batch sizes next to its best one. A search that is stopped early has tried the likely ones.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -54,12 +54,15 @@ class Space:
         return any(qualities[each].good for each in fast if each in qualities)
 
     def left_out(self, attempts: Iterable[Attempt], qualities: Qualities) -> dict[Plan, str]:
-        """Return the plans that were not tried in the end, and why."""
-        tried = {attempt.plan.backend for attempt in attempts}
+        """Return the plans that were not tried in the end, and why; of some the speed may be known from elsewhere."""
+        known = list(attempts)
+        tried = {attempt.plan.backend for attempt in known}
+        left = {each.plan: _LAST for each in known if each.plan.backend in self.last and not each.error}
+        unseen = {plan: reason for plan, reason in left.items() if plan.backend not in qualities}
         needless = {name: _NEEDLESS for name in self.backends if self.is_needless(name, qualities)}
         waiting = dict.fromkeys(self.backends, _LATE) | dict.fromkeys(self.last, _LAST)
         reasons = waiting | needless | dict(self.skipped)
-        return {
+        return unseen | {
             first_plan(backend, self.machine): reason for backend, reason in reasons.items() if backend not in tried
         }
 
@@ -129,11 +132,12 @@ def next_plan(space: Space, attempts: Mapping[Plan, Attempt], qualities: Qualiti
     untried = (each for each in space.backends if each not in tried and not space.is_needless(each, qualities))
     if (backend := next(untried, None)) is not None:
         return first_plan(backend, space.machine)
-    if unjudged := _unjudged(attempts, qualities):
+    if unjudged := _unjudged(attempts, qualities, among=space.backends):
         return unjudged
     winner = best(attempts.values(), qualities)
     if winner is None:
-        return next((first_plan(backend, space.machine) for backend in space.last if backend not in tried), None)
+        last = (first_plan(backend, space.machine) for backend in space.last if backend not in tried)
+        return _unjudged(attempts, qualities, among=space.last) or next(last, None)
     finalists = _finalists(winner, attempts, qualities)
     again = (each.plan for each in finalists if each.rounds < _ROUNDS)
     shaped = (plan for each in finalists for plan in _other_shapes(each.plan, space.machine, attempts))
@@ -141,10 +145,10 @@ def next_plan(space: Space, attempts: Mapping[Plan, Attempt], qualities: Qualiti
     return next((plan for plans in (again, shaped, sized) for plan in plans), None)
 
 
-def _unjudged(attempts: Mapping[Plan, Attempt], qualities: Qualities) -> Plan | None:
-    """The fastest plan, if nobody knows yet whether its answers are good."""
-    bad = {backend for backend, quality in qualities.items() if not quality.good}
-    open_to = [each for each in attempts.values() if not each.error and each.plan.backend not in bad]
+def _unjudged(attempts: Mapping[Plan, Attempt], qualities: Qualities, *, among: Collection[str]) -> Plan | None:
+    """The fastest plan of some backends, if nobody knows yet whether its answers are good."""
+    usable = set(among) - {backend for backend, quality in qualities.items() if not quality.good}
+    open_to = [each for each in attempts.values() if not each.error and each.plan.backend in usable]
     fastest = max(open_to, key=lambda attempt: attempt.tokens_per_s, default=None)
     return fastest.plan if fastest and fastest.plan.backend not in qualities else None
 

@@ -102,15 +102,19 @@ def trials_of(
         attempts: What was measured.
         qualities: Of the backends whose answers were looked at.
         served: The plan that was chosen; if it was not measured, it is that of the training.
-        skipped: Plans that were not tried, and why.
+        skipped: Plans that were not tried for this model, and why.
     """
-    trials = [_trial(attempt, qualities.get(attempt.plan.backend), served) for attempt in attempts]
+    trials = [
+        _skipped(attempt, skipped[attempt.plan])
+        if attempt.plan in skipped and attempt.plan != served
+        else _trial(attempt, qualities.get(attempt.plan.backend), served)
+        for attempt in attempts
+    ]
     trials.sort(key=lambda trial: (trial.verdict is not Verdict.SERVED, -trial.tokens_per_s))
     if served not in {trial.plan for trial in trials}:
         trials.insert(0, Trial(plan=served, verdict=Verdict.SERVED, reason=_UNMEASURED))
-    return trials + [
-        Trial(plan=plan, verdict=Verdict.SKIPPED, reason=reason) for plan, reason in skipped.items() if plan != served
-    ]
+    told = {trial.plan for trial in trials}
+    return trials + [_skipped(Attempt(plan), reason) for plan, reason in skipped.items() if plan not in told]
 
 
 def good_backends(trials: Iterable[Trial]) -> frozenset[str]:
@@ -125,6 +129,12 @@ def good_backends(trials: Iterable[Trial]) -> frozenset[str]:
 def _is_good(attempt: Attempt, qualities: Qualities) -> bool:
     quality = qualities.get(attempt.plan.backend)
     return quality is not None and quality.good
+
+
+def _skipped(attempt: Attempt, reason: str) -> Trial:
+    """What is known of its speed stays known."""
+    speeds = {"tokens_per_s": round(attempt.tokens_per_s, 1), "documents_per_s": round(attempt.documents_per_s, 2)}
+    return Trial(plan=attempt.plan, verdict=Verdict.SKIPPED, reason=reason, **speeds)
 
 
 def _trial(attempt: Attempt, quality: Quality | None, served: Plan) -> Trial:

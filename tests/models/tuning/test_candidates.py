@@ -129,6 +129,21 @@ def test_when_the_known_best_is_bad_for_this_model_the_next_is_judged() -> None:
     assert [plan.backend for plan in again.run().order][:2] == ["b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("bad", "expected"), [((), ["b"]), (("b",), ["b", "c"]), (("a", "b", "c"), ["b", "c", "a", "torch-fp32"])]
+)
+def test_torch_is_not_loaded_because_a_training_found_it_fast(bad: tuple[str, ...], expected: list[str]) -> None:
+    speed = {"a": 1.0, "b": 5.0, "c": 4.0, "torch-fp32": 99.0}
+    known = {first_plan(name, SPACE.machine): rate for name, rate in speed.items()}
+    worker = Measured(SPACE, speed, bad=bad)
+    worker.attempts = {plan: Attempt(plan, rate, 1, rounds=2) for plan, rate in known.items()}
+    order = list(dict.fromkeys(plan.backend for plan in worker.run().order))
+    assert order[: len(expected)] == expected
+    assert ("torch-fp32" in order) is (expected[-1] == "torch-fp32")
+    told = {plan.backend: reason for plan, reason in SPACE.left_out(worker.attempts.values(), worker.qualities).items()}
+    assert ("torch-fp32" in told) is ("torch-fp32" not in order)
+
+
 def test_what_failed_is_not_tried_again() -> None:
     broken = Measured(SPACE, {"a": 1, "b": 1, "c": 1})
     broken.attempts = {(plan := first_plan("a", SPACE.machine)): Attempt(plan, error="no memory")}
