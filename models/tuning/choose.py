@@ -78,12 +78,17 @@ def is_telling(*, n_findings: int, complete: bool) -> bool:
     return n_findings >= FEWEST_FINDINGS or (complete and n_findings > 0)
 
 
+def is_exact(backend: str) -> bool:
+    """Whether a backend computes in FP32."""
+    return backend.endswith(_FP32)
+
+
 def trusted(quality: Quality, *, backend: str, trained_on: str) -> Quality:
     """Return the quality as it counts for a backend.
 
     FP32 is FP32 in every library, and the backend that the training chose was judged there: both need no proof.
     """
-    needs_none = backend.endswith(_FP32) or backend == trained_on
+    needs_none = is_exact(backend) or backend == trained_on
     return replace(quality, telling=True) if needs_none else quality
 
 

@@ -13,7 +13,7 @@ from models.manifest import WEIGHTS, Manifest
 from models.plans import Machine, Plan, Tuning
 from models.store import Store
 from models.tuning.candidates import Space, first_plan, space_of
-from models.tuning.choose import Quality, good_backends, trusted
+from models.tuning.choose import Quality, good_backends, is_exact, trusted
 from models.tuning.examples import Examples, load_examples, n_labels, quality_of
 from models.tuning.known import read_tuning
 from models.tuning.machine import this_machine
@@ -24,6 +24,7 @@ from schemas.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 AUTO: Final = "auto"
+_TUNE: Final = {"action": "tune"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,20 @@ class Tuner:
         self._lock = Lock()
         self._known: dict[str, Tuning] = {}
         self._used: dict[str, dict[str, Plan]] = {}
+        self._serving = False
+
+    def begin_to_serve(self) -> None:
+        """Measure nothing from now on.
+
+        Measuring would take the processors from the documents, which in turn would spoil what is measured, and keep
+        other models from being loaded for a minute. What is not known by now runs in a likely way until a next start.
+        """
+        self._serving = True
 
     def plan_of(self, manifest: Manifest) -> Plan:
         """Return the plan that a model is to be served with. Blocks while it is measured, for a minute at most.
+
+        Once this process serves nothing is measured: see ``begin_to_serve``.
 
         Models that share an encoder share its plan, if that is good for both: otherwise it would be loaded twice, and
         a document that asks both would be read twice. So the first that was asked for decides the shape.
@@ -74,8 +86,10 @@ class Tuner:
         if self._backend != AUTO:
             return self._shared(self._shaped(self._backend, manifest, known), manifest, others=())
         if known is None and self._limits.budget_s > 0 and manifest.tuning_set is not None:
-            known = self._tuned(manifest)
-        plan = known.plan if known else self._shaped(manifest.plan.backend, manifest, None)
+            known = None if self._serving else self._tuned(manifest)
+            if known is None:
+                logger.info("%s runs in a likely way: nothing was measured of it here", manifest.label, extra=_TUNE)
+        plan = known.plan if known else self._shaped(self._fitting(manifest), manifest, None)
         return self._shared(plan, manifest, others=good_backends(known.trials) if known else ())
 
     def tuning_of(self, manifest: Manifest) -> Tuning | None:
@@ -124,7 +138,7 @@ class Tuner:
         if reference is not None:
             quality = _judged(manifest, examples, backend=reference.plan.backend, answers=reference.found.answers)
             search.note(reference.plan, reference.found, quality)
-        plan = search.run(on_progress=on_progress) or self._shaped(manifest.plan.backend, manifest, None)
+        plan = search.run(on_progress=on_progress) or self._shaped(self._fitting(manifest), manifest, None)
         tuning = search.tuning(plan, n_labels=n_labels(examples))
         self._keep(manifest.encoder.files[WEIGHTS], tuning)
         return tuning
@@ -138,14 +152,30 @@ class Tuner:
             raise
         except Exception as error:  # such as a library that is not there, or not as it should be
             reason = f"{type(error).__name__}: {error}"
-            logger.warning("%s is not tuned: %s", manifest.label, reason, extra={"action": "tune"})
+            logger.warning("%s is not tuned: %s", manifest.label, reason, extra=_TUNE)
             return None
         digest = manifest.digest
         self._remember(manifest, tuning)
         self._keep(digest, tuning)
         told = (digest, tuning.plan.backend, tuning.plan.streams, tuning.plan.threads, tuning.seconds)
-        logger.info("tuned %s: %s, %d x %d, in %.1f s", *told, extra={"action": "tune"})
+        logger.info("tuned %s: %s, %d x %d, in %.1f s", *told, extra=_TUNE)
         return tuning
+
+    def _fitting(self, manifest: Manifest) -> str:
+        """The backend for a model that is not measured here.
+
+        The training's, if this machine runs it without torch being loaded for it; else another that was good in the
+        training; else FP32, which needs no proof.
+        """
+        trained = manifest.plan.backend
+        try:
+            space = self._space(manifest)
+        except Exception:  # such as a library that is not there; whatever loads the model says so
+            return trained
+        good = good_backends(manifest.tuning.trials) if manifest.tuning else frozenset()
+        wanted = (lambda name: name == trained, good.__contains__, is_exact)
+        fitting = (name for wants in wanted for name in space.backends if wants(name))
+        return next(fitting, trained if trained in space.last else next(iter(space.last), trained))
 
     def _remember(self, manifest: Manifest, tuning: Tuning) -> None:
         with self._lock:
@@ -195,7 +225,7 @@ class Tuner:
         try:
             data = self._store.get_tuning(digest, machine=self.machine.key)
         except Unavailable as error:
-            logger.warning("what was measured cannot be read: %s", error, extra={"action": "tune"})
+            logger.warning("what was measured cannot be read: %s", error, extra=_TUNE)
             return None
         return None if data is None else read_tuning(data)
 
@@ -203,7 +233,7 @@ class Tuner:
         try:
             self._store.put_tuning(digest, tuning.model_dump_json(by_alias=True).encode(), machine=self.machine.key)
         except Unavailable as error:
-            logger.warning("what was measured is not kept: %s", error, extra={"action": "tune"})
+            logger.warning("what was measured is not kept: %s", error, extra=_TUNE)
 
 
 def _judged(manifest: Manifest, examples: Examples, *, backend: str, answers: Sequence[Prediction]) -> Quality:

@@ -208,6 +208,51 @@ def test_models_of_different_encoders_keep_their_plans(fresh: tuple[Store, Manif
     assert tuner.plan_of(other.model_copy(update={"tuning": judged(NARROW)})) == NARROW
 
 
+def test_nothing_is_measured_once_the_process_serves(fresh: tuple[Store, Manifest]) -> None:
+    store, manifest = fresh
+    tuner = Counting(store)
+    tuner.begin_to_serve()
+    assert tuner.plan_of(manifest) == first_plan("onnx-fp32", HERE)
+    assert (tuner.n_measured, tuner.known(manifest)) == (0, None)
+    again = Counting(store)
+    again.plan_of(manifest)
+    assert again.n_measured == 1
+    later = Counting(store)
+    later.begin_to_serve()
+    assert later.plan_of(manifest) == again.plan_of(manifest)
+
+
+PLAIN = Machine(processor="no BF16, no GPU", cpus=2, features=["avx2"])
+
+
+@pytest.mark.parametrize(
+    ("trained", "good", "expected"),
+    [
+        ("onnx-int8", (), "onnx-int8"),
+        ("torch-bf16", ("onnx-int8",), "onnx-int8"),
+        ("openvino-bf16", (), "openvino-fp32"),
+        ("openvino-bf16", ("onnx-int8", "openvino-fp32"), "onnx-int8"),
+        ("torch-fp32", (), "openvino-fp32"),
+    ],
+)
+def test_a_plan_of_another_machine_is_fitted_to_this_one(
+    fresh: tuple[Store, Manifest], trained: str, good: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, manifest = fresh
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    elsewhere = judged(Plan(backend=trained), *((Plan(backend=name), Verdict.SLOWER) for name in good))
+    plans = {"plan": Plan(backend=trained), "tuning": elsewhere.model_copy(update={"machine": ELSEWHERE})}
+    tuner = Tuner(store, machine=PLAIN, limits=NEVER)
+    assert tuner.plan_of(manifest.model_copy(update=plans)) == first_plan(expected, PLAIN)
+
+
+def test_torch_serves_where_nothing_else_can(fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, manifest = fresh
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    bare = manifest.model_copy(update={"plan": Plan(backend="torch-bf16"), "graphs": {}})
+    assert Tuner(store, machine=PLAIN, limits=NEVER).plan_of(bare) == first_plan("torch-fp32", PLAIN)
+
+
 def test_without_measuring_the_backend_of_the_training_serves(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
     tuner = Counting(store, limits=NEVER)
@@ -315,7 +360,7 @@ def test_a_graph_that_is_broken_fails_alone(tmp_path: Path) -> None:
     assert found is not None
     (failed,) = [trial for trial in found.trials if trial.plan.backend == "onnx-int8"]
     assert failed.verdict is Verdict.FAILED
-    assert "cannot be loaded" in failed.reason
+    assert "graph" in failed.reason
 
 
 def test_a_worker_tunes_without_torch(made: tuple[Store, Manifest]) -> None:
