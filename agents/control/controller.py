@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
 _LONGEST_PAUSE_S: Final = 10.0
+_LOOK_S: Final = 0.005
 
 
 class Current(Protocol):
@@ -178,6 +179,7 @@ class Controller:
             await self._writer.commit(entries)
         else:
             await self._consume(entries, offset)
+        await self._until_readable(command.id)
         logger.info(
             "%s of project %s: %s",
             command.command,
@@ -189,6 +191,15 @@ class Controller:
             # Anybody may name anything as a bundle, even a blob that is in use.
             garbage = still_dead(decision.garbage, registry.after(decision.changes))
             await self._finish(decision.jobs, garbage, offset)
+
+    async def _until_readable(self, command_id: str) -> None:
+        """Return when what a command changed can be read, so that the next one is decided on it.
+
+        Kafka acknowledges a commit before its markers are written: until then the registry's end, for those who read
+        committed, lies before it.
+        """
+        while (await self._registry.catch_up()).command(command_id) is None:  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(_LOOK_S)
 
     async def _decided(self, command: Command, registry: Registry) -> Decision:
         imported = None

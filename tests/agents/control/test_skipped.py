@@ -28,10 +28,12 @@ class Log:
         self.events: list[dict[str, Any]] = []
         self.lost_answers = 0
         self.looked = 0
+        self.hidden_for = 0
+        self._hidden: list[Registry] = []
         self._topics = settings.topics
 
     async def catch_up(self) -> Registry:
-        return self.state
+        return self._hidden.pop() if self._hidden else self.state
 
     async def take_over(self) -> None:
         pass
@@ -40,6 +42,7 @@ class Log:
         pass
 
     async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
+        self._hidden = [self.state] * self.hidden_for
         for entry in entries:
             if entry.topic == self._topics.control_events:
                 self.events.append(orjson.loads(entry.value or b""))
@@ -105,3 +108,15 @@ async def test_a_command_whose_commit_was_answered_by_nobody_is_answered_once(
     await controller.handle(b"no command", partition=TopicPartition("control", 0), offset=0)
     assert [event["event"] for event in log.events] == ["rejected"]
     assert log.committed == 1
+
+
+async def test_what_a_commit_has_not_made_readable_yet_is_waited_for_before_the_next_command(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition = TopicPartition(settings.topics.control, 0)
+    log = Log(settings, [CREATE[0], CREATE[0]])
+    log.hidden_for = 3
+    controller = controller_of(log, settings, monkeypatch)
+    for offset, value in enumerate(log.commands):
+        await controller.handle(value, partition=partition, offset=offset)
+    assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
