@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 from uuid import uuid4
 
 from schemas.errors import ArtefactCorrupt
@@ -28,7 +29,7 @@ def memory_bytes() -> int:
 
 
 @contextmanager
-def regular_file(path: Path, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
+def regular_file(path: Path, *, most_bytes: int | None = None) -> Iterator[BufferedReader]:
     """Open a file for reading, if it is a regular one.
 
     Args:
@@ -85,10 +86,20 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename is None:  # a write does not say where
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def export(path: Path, data: bytes) -> None:
+    """Write what somebody asked for: a file as a whole or not at all; a pipe or a device as it is."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+    else:
+        write_whole(path.resolve(), data)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -59,9 +59,9 @@ class Store:
 
     def take_back(self) -> None:
         """Delete the blobs that were put through this object and that no model names: what they were for failed."""
-        for digest in sorted(self._written):
+        written, self._written = self._written, set()
+        for digest in sorted(written):
             self.delete_blob(digest)
-        self._written.clear()
 
     def put_file(self, path: Path) -> str:
         """Store a file and return its digest."""
@@ -123,6 +123,10 @@ class Store:
                 write_whole(copy, data)
         return copy
 
+    def path_of(self, digest: str) -> Path:
+        """Return where the blob with this digest is in a local store, whether or not it is what it should be."""
+        return Path(self._blob(digest))
+
     def cached(self, digest: str) -> bytes:
         """Return the blob with this digest, from the cache where the store is remote.
 
@@ -165,6 +169,13 @@ class Store:
         """
         data = self._storage.read(self._manifest(digest), what=f"model {digest}", most_bytes=_MANIFEST_BYTES)
         return read_manifest(_verified(data, digest=digest), digest=digest)
+
+    def models(self) -> list[str]:
+        """Return the digests of all models in the store, those that are being written included."""
+        return [
+            f"sha256:{path.rstrip('/').rpartition('/')[2]}"
+            for path in self._storage.list(f"{self._storage.root}/models/sha256")
+        ]
 
     def delete_model(self, digest: str, *, keep: Iterable[str] = ()) -> None:
         """Delete a model, and those of its blobs that no other model in the store nor any of ``keep`` names.
@@ -238,12 +249,12 @@ class Store:
         Whoever saves a manifest looks for its blobs afterwards. So either we see the manifest, and put the blob back,
         or they see that the blob is gone. What a deletion that died left aside is settled by the next one.
         """
-        named = self._named_by((*self._models(), *keep))
+        named = self._named_by((*self.models(), *keep))
         for digest, path in blobs.items():
             if digest not in named:
                 self._storage.move(path, f"{self._aside()}/{_hex(digest)}")
         if aside := self._storage.list(self._aside()):
-            named = self._named_by((*self._models(), *keep))
+            named = self._named_by((*self.models(), *keep))
             for path in aside:
                 digest = f"sha256:{path.rpartition('/')[2]}"
                 if digest in named:
@@ -264,12 +275,6 @@ class Store:
             except ArtefactNotFound:
                 continue
         return frozenset(named)
-
-    def _models(self) -> list[str]:
-        return [
-            f"sha256:{path.rstrip('/').rpartition('/')[2]}"
-            for path in self._storage.list(f"{self._storage.root}/models/sha256")
-        ]
 
     def _blob(self, digest: str) -> str:
         return f"{self._storage.root}/blobs/sha256/{_hex(digest)}"

@@ -49,7 +49,7 @@ def check_tokenizer(tokenizer: tokenizers.Tokenizer) -> None:
     Raises:
         ArtefactCorrupt: It does.
     """
-    units = set(_PROBE_UNITS)
+    literals: set[str] = set()
     for name, value in _facts(tokenizer):
         if name == "Regex":
             check_pattern(value)
@@ -59,10 +59,11 @@ def check_tokenizer(tokenizer: tokenizers.Tokenizer) -> None:
                 f"{_MOST_CONTENT_CHARS}"
             )
         if name in ("Regex", "String"):
-            units |= {character for character in value if character not in "\\[](){}|*+?^$"}
+            literals |= {character for character in value if character not in "\\[](){}|*+?^$"}
+    tail = "!" + "".join(sorted(literals)[:_MOST_PROBED])  # some searches end early without a character that must come
     for n_chars in _PROBE_CHARS:
-        for unit in sorted(units)[:_MOST_PROBED]:
-            _probe(tokenizer, unit * (n_chars // len(unit)) + "!")
+        for unit in (*_PROBE_UNITS, *tail[1:]):
+            _probe(tokenizer, unit * (n_chars // len(unit)) + tail)
 
 
 def check_pattern(pattern: str) -> None:

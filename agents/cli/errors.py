@@ -1,12 +1,14 @@
 """Errors as people should see them: one line that says what to do; a list only where there is a list of problems."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 BAD_USAGE = 2
 """Wrong settings, as a process of ours ends with them, and wrong options, as click has it."""
 
@@ -63,7 +65,8 @@ def _file_problem(error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"no such file: {error.filename}"
     place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or one_line(str(error))}"
+    what_to_do = "; free some and try again" if error.errno in _FULL else ""
+    return f"{place}{error.strerror or one_line(str(error))}{what_to_do}"
 
 
 def show_error(lines: list[str]) -> None:

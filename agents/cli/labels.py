@@ -180,12 +180,13 @@ def export(
 
 def export_labels(cli: Cli, project: str, file: Path, documents: Path | None) -> None:
     """Write labels and, if a folder is given, texts."""
+    from models import files
+
     record, labelled = cli.run(_read_project(cli, project))
     if documents:
         for document in labelled:
             _write_text(documents, document.id, document.text)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(exported(record, labelled, suffix=file.suffix))
+    files.export(file, exported(record, labelled, suffix=file.suffix))
     if cli.for_machines:
         cli.emit({"file": str(file), "documents": len(labelled)})
     else:
@@ -228,13 +229,13 @@ def exported(record: "ProjectRecord", labelled: "Sequence[LabelledDocument]", *,
 
 
 def _write_text(folder: Path, location: str, text: str) -> None:
+    from models import files
     from schemas.errors import InvalidInput
 
     path = folder / location
     if not path.resolve().is_relative_to(folder.resolve()):
         raise InvalidInput([f"document {location!r} would be written outside {folder}"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
+    files.export(path, text.encode())
 
 
 def import_whole_project(cli: Cli, folder: Path, name: str | None) -> None:

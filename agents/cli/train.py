@@ -171,9 +171,10 @@ def report(
 
 
 def _write_html(cli: Cli, evaluation: "Evaluation", path: Path, *, title: str) -> None:
+    from models import files
     from models.evaluation.report import render_html
 
-    path.write_text(render_html(evaluation, title=title), encoding="utf-8")
+    files.export(path, render_html(evaluation, title=title).encode())
     if cli.for_machines:
         cli.emit({"html": str(path)})
     else:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.errors import Unavailable
+from schemas.errors import NoSpace, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ _ERROR_LINE: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Z]\w{0,80})(?::.*)?")
 """The line after a traceback's frames. Of it only the class is kept: messages of libraries may quote documents."""
 _TRY_AGAIN: Final = os.EX_TEMPFAIL
 """Exit code of a training that failed for something outside, such as a store that did not answer."""
+_NO_SPACE: Final = os.EX_IOERR
+"""Exit code of a training that found a disk full: the store's, or this machine's."""
 
 Report = Mapping[str, Any]
 
@@ -67,6 +69,7 @@ async def run_child(
 
     Raises:
         Unavailable: If something outside, such as the store, did not answer; the next attempt goes on from there.
+        NoSpace: If a disk was full.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -93,6 +96,8 @@ def _ended(last: Report | None, code: int, error: str) -> Ended:
     match last:
         case {"event": "succeeded", "digest": str(), "evaluation": str()} if last is not None and code == 0:
             return Succeeded(last)
+        case {"event": "failed", "problems": [*problems]} if code == _NO_SPACE:
+            raise NoSpace("; ".join(map(str, problems)))
         case {"event": "failed", "problems": [*problems]} if code == _TRY_AGAIN:
             raise Unavailable("; ".join(map(str, problems)))
         case {"event": "failed", "problems": [*problems]}:

@@ -7,11 +7,13 @@ import signal
 import socket
 from collections.abc import Sequence
 
+from agents.acls import Role
 from agents.app import create_app, run_app
 from agents.kafka import wait_for_broker
 from agents.leaving import OK, exit_code, leave, say
 from agents.logs import setup_logs
 from agents.registry import RegistryFollower
+from agents.rights import require_rights
 from agents.settings import Settings
 from agents.topics import require_topics
 from agents.trainer.child import COMMAND
@@ -48,7 +50,9 @@ async def _train(settings: Settings, command: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await wait_for_broker(settings)
-    await require_topics(settings)
+    await require_rights(settings, Role.TRAINER)
+    topics = settings.topics
+    await require_topics(settings, only={topics.registry, topics.jobs, topics.labels, topics.control_events})
     name = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}"
     async with RegistryFollower(settings, failed=leave) as registry:
         app = create_app(settings, role="trainer")

@@ -31,7 +31,7 @@ from agents.trainer.outcome import (
 from agents.trainer.work import Stopped, Workshop
 from agents.writer import Entry, Writer, event_entry, producer_options
 from schemas.base import now
-from schemas.errors import LexstreamError, Unavailable
+from schemas.errors import LexstreamError, NoSpace, Unavailable
 from schemas.records import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ _LOOK_S: Final = 30.0
 _FORGOTTEN_S: Final = 60.0
 _MOST_OS_ERRORS: Final = 10
 """Half a minute of them: a full disk does not empty itself."""
+_MOST_FULL: Final = 3
+FULL_PAUSE_S = 10.0
+"""Between trainings that found a disk full."""
 
 
 class Store(Blobs, Protocol):
@@ -278,6 +281,8 @@ async def _trained(train: Callable[[], Awaitable[Ended | Stopped]]) -> Ended | S
     """Return how a training ended; one that this machine has no room for has failed."""
     try:
         return await _persist(train, most_os_errors=_MOST_OS_ERRORS)
+    except NoSpace as error:
+        return Failed([f"{error}; then train again"])
     except OSError as error:
         return Failed([f"the trainer could not prepare or start it: {error.strerror or type(error).__name__}"])
 
@@ -287,11 +292,18 @@ async def _persist(work: Callable[[], Awaitable[T]], *, most_os_errors: int | No
 
     Raises:
         OSError: If the machine itself refused as often as ``most_os_errors``.
+        NoSpace: If a training found a disk full so often; each time it may have taken minutes to find out.
     """
-    pause_s, left = 0.1, most_os_errors
+    pause_s, left, left_full = 0.1, most_os_errors, _MOST_FULL
     while True:
         try:
             return await work()
+        except NoSpace as error:
+            left_full -= 1
+            if left_full == 0:
+                raise
+            pause_s = FULL_PAUSE_S
+            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
         except (KafkaError, ConnectionError, TimeoutError, Unavailable) as error:
             logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
         except OSError as error:

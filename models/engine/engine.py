@@ -1,8 +1,9 @@
 """The engine: loads models, and answers windows of documents with them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from threading import Lock, Semaphore
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from models.engine.backend import Backend
 from models.engine.cpus import available_cpus
-from models.engine.inspection import TOKENIZER_BYTES, check_blobs
+from models.engine.inspection import TOKENIZER_BYTES, check_files
 from models.engine.loading import (
     LoadedModel,
     Shared,
@@ -95,7 +96,8 @@ class Engine:
         """
         with self._lock:
             if digest not in self._models:
-                self._models[digest] = self._prepared(self._store.load_manifest(digest))
+                with _enough_memory(f"model {digest}"):
+                    self._models[digest] = self._prepared(self._store.load_manifest(digest))
             return self._models[digest]
 
     def load_draft(self, manifest: Manifest) -> LoadedModel:
@@ -106,7 +108,8 @@ class Engine:
         """
         with self._lock:
             if manifest.digest not in self._models:
-                self._models[manifest.digest] = self._prepared(manifest)
+                with _enough_memory(f"model {manifest.label}"):
+                    self._models[manifest.digest] = self._prepared(manifest)
             return self._models[manifest.digest]
 
     def unload(self, digest: str) -> None:
@@ -163,7 +166,7 @@ class Engine:
             except BaseException:
                 self._give_back(model)
                 raise
-        except LexstreamError:
+        except (LexstreamError, MemoryError):
             raise
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -175,7 +178,7 @@ class Engine:
 
     def _assembled(self, manifest: Manifest) -> LoadedModel:
         check_lengths(manifest)
-        check_blobs(manifest, store=self._store)
+        check_files(manifest, store=self._store)
         plan = self._plan_of(manifest)
         check_backend(manifest, plan.backend)
         parts = parts_of(manifest, plan)
@@ -219,11 +222,24 @@ def _read(requests: Sequence[Request], *, observe: Observe) -> list[Answer]:
     return reading.answers()
 
 
+@contextmanager
+def _enough_memory(what: str) -> Iterator[None]:
+    """Refuse what there is no memory for: whatever serves already goes on."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ArtefactError(
+            f"got no memory to load {what}, expected some: give the worker more, or lower its setting models_mb"
+        ) from error
+
+
 def _answered(model: LoadedModel, texts: Sequence[str]) -> list[Prediction]:
     predictions = []
     for answer in _read([Request(text, (model,)) for text in texts], observe=_unobserved):
         if isinstance(answer, ModelError):
             cause = type(answer.__cause__ or answer).__name__
+            if isinstance(answer.__cause__, MemoryError):
+                raise answer.__cause__
             raise SelfTestFailed(f"model {model.manifest.label} broke on a text with {cause}") from answer
         predictions += answer
     return predictions

@@ -18,8 +18,8 @@ HEAD_BYTES: Final = 256 << 20
 _LAYERS: Final = ("num_hidden_layers", "n_layers", "num_layers")
 
 
-def check_blobs(manifest: Manifest, *, store: Store) -> None:
-    """Refuse a model of which anything is missing or damaged, even what would not be read here.
+def check_files(manifest: Manifest, *, store: Store) -> None:
+    """Refuse a model of which any file is missing, damaged or another one's, even what would not be read here.
 
     Raises:
         ArtefactNotFound: A blob is not in the store.
@@ -31,9 +31,12 @@ def check_blobs(manifest: Manifest, *, store: Store) -> None:
         raise ArtefactCorrupt(f"got an encoder without {', '.join(missing)}, expected all of its files")
     for digest in sorted(manifest.blobs):
         store.check(digest)
+    facts = _config(manifest, store.get(manifest.encoder.files[CONFIG], most_bytes=CONFIG_BYTES))
+    if store.is_local:
+        check_weights(store.path_of(manifest.encoder.files[WEIGHTS]), facts)
 
 
-def check_config(manifest: Manifest, config: bytes) -> Mapping[str, Any]:
+def _config(manifest: Manifest, config: bytes) -> Mapping[str, Any]:
     """Return an encoder's configuration, if it is what the manifest says.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from models.engine.backend import BACKENDS, GRAPHS, OPENVINO_BACKENDS, TORCH_BACKENDS, Backend
 from models.engine.graph_check import check_graph
-from models.engine.inspection import CONFIG_BYTES, HEAD_BYTES, check_config, check_weights
+from models.engine.inspection import CONFIG_BYTES, HEAD_BYTES
 from models.engine.onnx_backend import OnnxBackend
 from models.engine.openvino_backend import OpenVinoBackend, runs_openvino
 from models.heads import Head, load_class_head, load_entity_head
@@ -120,14 +120,10 @@ def load_backend(manifest: Manifest, *, store: Store, plan: Plan) -> Backend:
         ArtefactCorrupt: The encoder's files are not what they should be.
     """
     files = manifest.encoder.files
-    config = store.get(files[CONFIG], most_bytes=CONFIG_BYTES)
-    facts = check_config(manifest, config)
-    if store.is_local:
-        check_weights(store.local_path(files[WEIGHTS]), facts)
     if plan.backend in TORCH_BACKENDS:
         from models.engine.torch_backend import TorchBackend
 
-        return TorchBackend(config, store.cached(files[WEIGHTS]), plan=plan)
+        return TorchBackend(store.get(files[CONFIG], most_bytes=CONFIG_BYTES), store.cached(files[WEIGHTS]), plan=plan)
     graph = store.cached(manifest.graphs[GRAPHS[plan.backend]])
     check_graph(graph, width=manifest.encoder.hidden_size)
     if plan.backend in OPENVINO_BACKENDS:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.files import FULL
 from models.training.job import read_job
 from models.training.progress import Progress, print_line
-from schemas.errors import Disposition, InvalidInput, LexstreamError
+from schemas.errors import Disposition, InvalidInput, LexstreamError, NoSpace
 
 _ENVIRONMENT = {
     # Threads that wait for each other sleep instead of spinning: trainers share their processors with workers.
@@ -27,6 +28,10 @@ _ENVIRONMENT = {
 _BAD_JOB = 1
 _TRY_AGAIN = 75
 """What sysexits.h calls a temporary failure: nothing is wrong with the job."""
+_NO_SPACE = 74
+"""What it calls an error of input or output: the disk is full."""
+_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad allocation", "bad_alloc")
+"""What libraries say in errors of their own when there is no memory."""
 
 
 def _leave_with_parent() -> None:
@@ -57,8 +62,33 @@ def main(folder: Path) -> int:
         return _BAD_JOB
     except LexstreamError as error:
         print_line({"event": "failed", "problems": _problems(error)})
-        return _TRY_AGAIN if error.disposition is Disposition.RETRY else _BAD_JOB
+        return _status_of(error)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (problem := _of_machine(error)) is None:
+            raise
+        print_line({"event": "failed", "problems": [problem]})
+        return _NO_SPACE if isinstance(error, OSError) else _BAD_JOB
     return 0
+
+
+def _status_of(error: LexstreamError) -> int:
+    if isinstance(error, NoSpace):
+        return _NO_SPACE
+    return _TRY_AGAIN if error.disposition is Disposition.RETRY else _BAD_JOB
+
+
+def _of_machine(error: Exception) -> str | None:
+    """Say what this machine lacks; nothing for an error of another kind."""
+    if isinstance(error, OSError):
+        if error.errno not in FULL:
+            return None
+        return f"the trainer's disk has no room ({error.strerror}): free some in its temporary folder and train again"
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _MEMORY_SIGNS):
+        return (
+            "got no memory for the training, expected more: give the trainer some, or train with a smaller encoder "
+            "or with the method frozen"
+        )
+    return None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where a training stands, as bytes: tensors as safetensors, everything else as JSON in its header. No pickle."""
 
 import json
+import logging
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from models.store import Store
 from models.training.progress import Progress
+from schemas.errors import NoSpace
+
+logger = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
 _KEY = "lexstream"
@@ -78,7 +82,10 @@ class Journal:
         self._number += 1
         facts = {**checkpoint.facts, "number": self._number, "elapsedS": self._progress.elapsed_s}
         data = to_bytes(Checkpoint(checkpoint.phase, facts, checkpoint.tensors))
-        self._store.save_checkpoint(self._job_id, data, step=self._number)
+        try:
+            self._store.save_checkpoint(self._job_id, data, step=self._number)
+        except NoSpace as error:  # the model itself may still find room
+            logger.warning("goes on without a checkpoint: %s", error, extra={"action": "checkpoint"})
         self._last_s = self._progress.elapsed_s
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """A job from its two files to its last line: train and evaluate, or evaluate again."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from models.training.split import Split, split_documents
 from models.tuning.examples import dump_examples
 from models.tuning.search import Limits
 from models.tuning.tuner import Tuner
-from schemas.errors import ArtefactNotFound, InvalidInput, Unavailable
+from schemas.errors import ArtefactNotFound, InvalidInput, NoSpace, Unavailable
 from schemas.labels import Dataset, LabelledDocument
 from schemas.names import Kind
 
@@ -65,7 +66,12 @@ def run_job(job: TrainingJob, documents: Sequence[LabelledDocument], *, progress
         return _evaluate_again(job, documents, store=store, progress=progress)
     if problems := find_problems(job, documents):
         raise InvalidInput(problems)
-    return _train(job, documents, store=store, progress=progress)
+    try:
+        return _train(job, documents, store=store, progress=progress)
+    except NoSpace:
+        with suppress(Unavailable):  # a full disk may not even rename
+            store.take_back()
+        raise
 
 
 def _train(job: TrainingJob, documents: Sequence[LabelledDocument], *, store: Store, progress: Progress) -> Result:

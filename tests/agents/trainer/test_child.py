@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from agents.trainer.child import Crashed, Failed, Report, Succeeded, run_child
-from schemas.errors import Unavailable
+from schemas.errors import NoSpace, Unavailable
 
 GOOD = '{"event": "succeeded", "digest": "d", "evaluation": "e"}'
 
@@ -66,6 +66,11 @@ async def test_every_end_has_its_meaning(code: str, expected: object, tmp_path: 
 async def test_a_training_that_ends_because_the_store_is_away_has_not_failed(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="store away"):
         await run("""print('{"event": "failed", "problems": ["store away"]}'); exit(75)""", tmp_path)
+
+
+async def test_a_training_that_ends_because_a_disk_is_full_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoSpace, match="full: free some"):
+        await run("""print('{"event": "failed", "problems": ["full: free some"]}'); exit(74)""", tmp_path)
 
 
 async def test_much_on_standard_error_blocks_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from agents.trainer.child import Ended, Failed, Succeeded
 from agents.trainer.trainer import _trained
-from schemas.errors import Unavailable
+from schemas.errors import NoSpace, Unavailable
 
 
 class Training:
@@ -48,3 +48,15 @@ async def test_a_store_that_is_away_is_waited_for_however_long_it_takes(monkeypa
     training = training_of(monkeypatch, *away)
     assert isinstance(await _trained(training), Succeeded)
     assert len(training.pauses) == 150
+
+
+async def test_a_store_that_stays_full_fails_a_job_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = training_of(monkeypatch, *[NoSpace("the store has no room: free some there") for _ in range(9)])
+    assert await _trained(training) == Failed(["the store has no room: free some there; then train again"])
+    assert len(training.errors) == 6, "each try may take as long as a training"
+
+
+async def test_a_store_that_has_room_again_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = training_of(monkeypatch, NoSpace("full"), NoSpace("full"))
+    assert isinstance(await _trained(training), Succeeded)
+    assert training.pauses == [10.0, 10.0]

@@ -11,9 +11,11 @@ from schemas.names import Kind
 from tests.models.training.workbench import class_documents, make_job
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *, before: str = "pass") -> subprocess.Popen[str]:
+    """Start a job; ``before`` is what its process does first."""
+    program = f"import runpy\n{before}\nrunpy.run_module('models.training', run_name='__main__')"
     return subprocess.Popen(
-        [sys.executable, "-m", "models.training", str(folder)],
+        [sys.executable, "-c", program, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -56,3 +58,39 @@ def test_it_leaves_when_its_parent_does(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 75
     if process.stdout is not None:
         process.stdout.close()
+
+
+CUT_SHORT = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_990_000, 3_990_000))  # room for weights and INT8, but not for FP32
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    write_job(tmp_path / "job", make_job(tmp_path, Kind.SINGLE_LABEL), class_documents())
+    with start(tmp_path / "job", before=CUT_SHORT) as process:
+        events = events_of(process)
+    assert process.returncode == 74
+    assert events[-1]["event"] == "failed"
+    (problem,) = events[-1]["problems"]
+    assert "has no room (File too large): free some" in problem
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+WITHOUT_MEMORY = """
+import models.training.run as run
+def give_up(*_, **__):
+    raise MemoryError
+run._learn = give_up
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_without_memory_is_one_line(tmp_path: Path) -> None:
+    write_job(tmp_path / "job", make_job(tmp_path, Kind.SINGLE_LABEL), class_documents())
+    with start(tmp_path / "job", before=WITHOUT_MEMORY) as process:
+        events = events_of(process)
+    assert process.returncode == 1
+    assert events[-1]["event"] == "failed"
+    assert events[-1]["problems"][0].startswith("got no memory for the training, expected more: give the trainer some")
