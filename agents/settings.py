@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     ] = "auto"
     """What runs the encoder; auto: the fastest on this machine that answers as well as torch-fp32."""
     tuning_s: Annotated[float, Field(ge=0, le=600)] = 50.0
-    """Most seconds of measuring how a model runs best on a machine of which that is not known; 0: none."""
+    """Most seconds in which a starting worker measures how a model runs best, if nobody knows; 0: none."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the model, all streams together; 0: as many as there are cores for us."""
     models_mb: Annotated[int, Field(ge=16)] = 4096

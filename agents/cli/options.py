@@ -99,7 +99,7 @@ OPTIONS: dict[str, SettingOption] = {
     ),
     "tuning_s": SettingOption(
         float,
-        "Most seconds of measuring how a model runs best on a machine of which that is not known; 0: none.",
+        "Most seconds in which a starting worker measures how a model runs best, if nobody knows; 0: none.",
     ),
     "threads": SettingOption(int, "Threads of the model, all streams together; 0: as many as there are cores for us."),
     "models_mb": SettingOption(

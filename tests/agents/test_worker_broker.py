@@ -91,7 +91,10 @@ def test_a_worker_loads_what_is_deployed_and_swaps_it(kafka: str, namespace: str
     settings = Settings(brokers=kafka, namespace=namespace, group=namespace, home=tmp_path)
     asyncio.run(create_topics(settings))
     store = Store(settings.store_url)
-    old, new = (store.save_manifest(make_manifest(store, label=label)) for label in ("v1", "v2"))
+    old, new = (
+        store.save_manifest(make_manifest(store, label=label, tuning_set=kept))
+        for label, kept in (("v1", None), ("v2", store.put(b"whoever measures cannot read this, and says so")))
+    )
     topics = settings.topics
     publish(settings, topics.registry, [record(project()), record(deployment(old, command="c1"))])
     process = start(kafka, namespace, tmp_path, default_tasks="loans/production")
@@ -108,8 +111,10 @@ def test_a_worker_loads_what_is_deployed_and_swaps_it(kafka: str, namespace: str
         events = [json.loads(m.value() or b"") for m in read(settings, topics.control_events, count=5)]
     finally:
         process.terminate()
-        code, _ = ended(process)
+        code, log = ended(process)
     assert code == 0
+    tuned = [line["message"] for line in log if line.get("action") == "tune"]
+    assert tuned == ["v2 runs in a likely way: nothing was measured of it here"], "it measures beside the documents"
     assert [answer["results"][0]["model"]["digest"] for answer in answers] == [old, new]
     happened = [(e["event"], e["commandId"], e["details"].get("to")) for e in events]
     assert sorted(happened, key=str) == sorted(
