@@ -109,12 +109,12 @@ class _Worker:
         announcer = Announcer(settings)
         await self._started(announcer)
         limits = Limits(budget_s=settings.tuning_s)
-        tuner = Tuner(
+        self._tuner = Tuner(
             self._store, backend=settings.backend, machine=this_machine(settings.threads or None), limits=limits
         )
         self._engine = Engine(
             self._store,
-            plan_of=tuner.plan_of,
+            plan_of=self._tuner.plan_of,
             observe=lambda stage, seconds: metrics.observe_stage(f"model_{stage}", seconds),
         )
         self._loader = Loader(
@@ -126,7 +126,7 @@ class _Worker:
             models_bytes=settings.models_mb * _MEGABYTE,
             metrics=metrics,
             failed=leave,
-            tuning_of=tuner.known,
+            tuning_of=self._tuner.known,
         )
         checks["models"] = self._loader.problems
         await self._started(self._loader)
@@ -143,6 +143,7 @@ class _Worker:
             metrics=self._metrics,
             failed=leave,
         )
+        self._tuner.begin_to_serve()
         self._starting.clear()
         logger.info("ready to serve", extra={"action": "start"})
         # Faust takes a moment to stop; the hot loop need not wait for it.
