@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from agents.batches import guard_batches
 from agents.kafka import faust_options
+from agents.offsets import guard_offsets
 from agents.settings import Settings
 from schemas.errors import Fatal
 
@@ -50,6 +51,7 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     import faust
 
     guard_batches(settings.max_message_bytes)
+    guard_offsets()
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     return faust.App(

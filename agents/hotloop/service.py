@@ -29,6 +29,7 @@ from agents.hotloop.window import Bounds
 from agents.inference import Engine
 from agents.kafka import client_options
 from agents.metrics import Metrics
+from agents.offsets import guard_offsets
 from agents.settings import Settings
 from schemas.codecs.codec import DocumentCodec, EnrichedCodec
 from schemas.codecs.schema_ids import schema_ids
@@ -143,6 +144,7 @@ class HotLoopThread:
     async def _main(self) -> None:
         settings = self._settings
         guard_batches(settings.max_message_bytes)
+        guard_offsets()
         limits = Limits(settings.max_message_bytes * 5 // 2)
         outputs = [lane.output for lane in settings.all_lanes]
         await read_limits(limits, [*outputs, settings.topics.dead_letters], client_options(settings))
