@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 
 _LEAST_S = 60.0
 _EVENTS_A_SECOND = 1500
+_ECHOED, _REAL = 100_000, 3_000
+_REAL_A_SECOND = 25
+_REAL_KILL_EVERY_S = (8.0, 20.0)
+_ONLY = {
+    "kill": "kill -9 a worker",
+    "freeze": "freeze a worker",
+    "join": "a worker joins",
+    "leave": "a worker leaves",
+    "cut": "cut a worker's connections",
+    "slow": "slow a worker down",
+    "broker-kill": "kill -9 the broker",
+    "broker-freeze": "freeze the broker",
+    "broker-restart": "restart the broker",
+    "trainer-kill": "kill -9 a trainer",
+    "trainer-freeze": "freeze a trainer",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +40,10 @@ def register(app: typer.Typer) -> None:
 def prove(
     cli: Cli,
     *,
-    events: Annotated[int, typer.Option(min=100, help="How many events.")] = 100_000,
+    events: Annotated[
+        int | None,
+        typer.Option(min=100, help="How many events.", show_default=f"{_ECHOED:,}, or {_REAL:,} with --model"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the events and of who dies when.")] = 1,
     seconds: Annotated[
         float | None,
@@ -34,7 +53,25 @@ def prove(
             show_default="60, or longer for more than 90,000 events",
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve a real model of the store, PROJECT/LABEL or its digest, instead of an echo.", metavar="MODEL"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=4, help="Workers at first; others join and leave.")] = 2,
+    members: Annotated[
+        Literal["static", "dynamic", "both"],
+        typer.Option(help="How workers belong to their group; both: every other one is static."),
+    ] = "both",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Do only this, again and again: {', '.join(_ONLY)}.", metavar="DEED", show_default=False),
+    ] = None,
+    kill_every: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds from one killed worker to the next.", show_default="2 to 10, at random"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for prove.json and prove.svg.", file_okay=False, metavar="DIR")
     ] = None,
@@ -45,16 +82,28 @@ def prove(
 ) -> None:
     """Try to break exactly-once on this machine: events in, processes murdered, and an independent count.
 
-    Publishes events, some of them broken on purpose and some very long, while a model is swapped every few seconds.
-    Meanwhile, by the seed's schedule: workers are killed (kill -9) every 2 to 10 seconds, frozen for longer than
-    Kafka waits for them and woken as zombies, cut off, slowed down, made to join and to leave; the broker is killed
-    and started again, and frozen. Then a read_committed reader that shares no code with the worker counts: lost,
-    duplicate, out of order, wrong dead letters, and events answered by another model than the switched records say.
+    Publishes events, some of them broken on purpose and some very long, while a model is swapped every few seconds and
+    others are trained, by commands that are each handed in two or three times. Meanwhile, by the seed's schedule:
+    workers are killed (kill -9) every 2 to 10 seconds, frozen for longer than Kafka waits for them and woken as
+    zombies, cut off, slowed down, made to join and to leave; trainers are killed and frozen; the broker is killed and
+    started again, and frozen. A slow consumer lags behind all the time. Then a read_committed reader that shares no
+    code with the worker counts: lost, duplicate, out of order, wrong dead letters, events answered by another model
+    than the switched records say, commands done twice, trainings that did not end in one model.
 
-    The model is an echo, so that many events are practical. The broker is one of its own in the temporary folder (about
-    2 KB an event); with --brokers, yours, which is left alone. Exit code 0 only if each event came out exactly once.
+    The model is an echo, so that many events are practical: 100,000 take about a minute and a half on two cores, a
+    million about twelve minutes. With --model a real one serves: it has to answer what the bare engine answered before
+    the run. The broker is one of its own in the temporary folder (about 2 KB an event); with --brokers, yours, which is
+    left alone. Exit code 0 only if each event came out exactly once.
     """
-    report = _proven(cli, events=events, seed=seed, seconds=seconds, workers=workers, sabotage=sabotage)
+    given: dict[str, Any] = {
+        "events": events,
+        "seed": seed,
+        "seconds": seconds,
+        "workers": workers,
+        "sabotage": sabotage,
+    }
+    given |= {"model": model, "members": members, "only": only or [], "kill_every": kill_every}
+    report = _proven(cli, **given)
     if out is not None:
         _write(report, out)
     if cli.for_machines:
@@ -75,32 +124,22 @@ def _show(cli: Cli, report: dict[str, Any], out: Path | None) -> None:
         cli.out.print(f"the logs of the workers are in {report['logs']}")
 
 
-def _proven(
-    cli: Cli, *, events: int, seed: int, seconds: float | None, workers: int, sabotage: str | None
-) -> dict[str, Any]:
+def _proven(cli: Cli, **given: Any) -> dict[str, Any]:
     import shutil
     import tempfile
 
     from agents.bench.broker import terminated_like_interrupted
     from agents.cli.logs import quieten
     from agents.prove.report import report
-    from agents.prove.run import Order
-    from agents.prove.workers import Sabotage
     from schemas.errors import LexstreamError
 
     quieten()
-    order = Order(
-        seed,
-        events,
-        max(_LEAST_S, events / _EVENTS_A_SECOND) if seconds is None else seconds,
-        n_workers=workers,
-        sabotage=Sabotage(sabotage) if sabotage else None,
-    )
+    order = _order(**given)
     folder = Path(tempfile.mkdtemp(prefix="lexstream-prove-"))
     kept = None
     try:
         with terminated_like_interrupted():
-            found = report(_findings(cli, order, folder))
+            found = report(_findings(cli, order, folder, model=given["model"]))
         kept = None if found["verdict"] == "exactly once" else str(folder)
     except LexstreamError as error:
         kept = str(folder)
@@ -110,9 +149,36 @@ def _proven(
     return found | {"logs": kept}
 
 
-def _findings(cli: Cli, order: "Order", folder: Path) -> "Findings":
-    import uuid
+def _order(
+    *, model: str | None, only: list[str], kill_every: float | None, sabotage: str | None, **given: Any
+) -> "Order":
+    from agents.prove.run import Order
+    from agents.prove.schedule import KILL_EVERY_S, Kind
+    from agents.prove.workers import Membership, Sabotage
+    from schemas.errors import InvalidInput
 
+    if unknown := [name for name in only if name not in _ONLY]:
+        raise InvalidInput([f"--only: got {name!r}, expected one of {', '.join(_ONLY)}" for name in unknown])
+    events = given["events"] or (_REAL if model else _ECHOED)
+    a_second = _REAL_A_SECOND if model else _EVENTS_A_SECOND
+    kills = _REAL_KILL_EVERY_S if model else KILL_EVERY_S
+    return Order(
+        given["seed"],
+        events,
+        given["seconds"] or max(_LEAST_S, events / a_second),
+        n_workers=given["workers"],
+        sabotage=Sabotage(sabotage) if sabotage else None,
+        membership=Membership(given["members"]),
+        kinds=frozenset(Kind(_ONLY[name]) for name in only) or frozenset(Kind),
+        kill_every_s=(kill_every, kill_every) if kill_every else kills,
+    )
+
+
+def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None) -> "Findings":
+    import uuid
+    from dataclasses import replace
+
+    from agents.prove.asking import asked
     from agents.prove.broker import at_brokers, own_broker
     from agents.prove.progress import shown
     from agents.prove.run import prove as run
@@ -121,6 +187,8 @@ def _findings(cli: Cli, order: "Order", folder: Path) -> "Findings":
     name = f"lexstream-prove-{uuid.uuid4().hex[:8]}"
     ours = origins(cli.options, file=cli.file)["brokers"] == "default"
     place = own_broker(cli.settings, name, folder / "kafka") if ours else at_brokers(cli.settings, name)
+    if model:
+        order = replace(order, corpus=asked(cli.settings, model, folder))
     with shown(cli.err, order.n_events) as on_moment, place as (settings, broker):
         return run(settings, order, broker=broker, folder=folder, on_moment=on_moment)
 

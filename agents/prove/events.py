@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -12,6 +12,8 @@ DEPLOYMENT: Final = "production"
 PARTITIONS: Final = 4
 BREAKS: Final = "breaks-the-model"
 """The model fails on a text with this word."""
+HEADER: Final = "prove-id"
+"""A header of every event, with its id; whatever comes of the event has to bear it, too."""
 _INTERACTIVE_EVERY: Final = 8
 _POISON_PERMILLE: Final = 20
 _LONG_EVERY: Final = 2000
@@ -26,6 +28,9 @@ class LaneName(StrEnum):
     INTERACTIVE = "interactive"
 
 
+_STAGES: Final = {"DecodeError": "decode", "InvalidEvent": "validate", "TasksFailed": "model", "ModelError": "model"}
+
+
 @dataclass(frozen=True, slots=True)
 class Poison:
     """An event that must become a dead letter.
@@ -37,6 +42,11 @@ class Poison:
 
     value: bytes | None
     error: str
+
+    @property
+    def stage(self) -> str:
+        """Where it fails."""
+        return _STAGES[self.error]
 
 
 POISONS: Final = (
@@ -104,22 +114,28 @@ def first_word(place: Place) -> str:
 
 def poison(seed: int, place: Place) -> Poison | None:
     """Return what is wrong with an event, if anything."""
-    draw = _draw(seed, place)
-    return POISONS[draw // 1000 % len(POISONS)] if draw % 1000 < _POISON_PERMILLE else None
+    drawn = draw(seed, place)
+    return POISONS[drawn // 1000 % len(POISONS)] if drawn % 1000 < _POISON_PERMILLE else None
 
 
 def is_long(seed: int, place: Place) -> bool:
     """Whether an event's text is too long for a window."""
-    return poison(seed, place) is None and _draw(seed, place) % _LONG_EVERY == _LONG_EVERY - 1
+    return poison(seed, place) is None and draw(seed, place) % _LONG_EVERY == _LONG_EVERY - 1
 
 
-def value(seed: int, place: Place) -> bytes | None:
-    """Return what is published."""
+def echo_text(seed: int, place: Place) -> str:
+    """Return a text for the echo to read."""
+    n_words = _LONG_CHARS // len(_WORDS) + 1 if is_long(seed, place) else 1 + draw(seed, place) // 7 % 6
+    return first_word(place) + _WORDS * n_words
+
+
+def value(seed: int, place: Place, *, text_of: Callable[[int, Place], str] = echo_text) -> bytes | None:
+    """Return what is published; a good event says what ``text_of`` gives."""
     if bad := poison(seed, place):
         return bad.value and bad.value.replace(b"%s", place.id.encode())
-    n_words = _LONG_CHARS // len(_WORDS) + 1 if is_long(seed, place) else 1 + _draw(seed, place) // 7 % 6
-    return json.dumps({"id": place.id, "text": first_word(place) + _WORDS * n_words}).encode()
+    return json.dumps({"id": place.id, "text": text_of(seed, place)}).encode()
 
 
-def _draw(seed: int, place: Place) -> int:
+def draw(seed: int, place: Place) -> int:
+    """Return a number that decides what an event is."""
     return zlib.crc32(f"{seed}/{place.id}".encode())

@@ -1,33 +1,19 @@
 """Carries the murders out, and notes what was done to whom."""
 
 import signal
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final
 
-import psutil
+from agents.prove.nodes import BROKER, Broker, Nodes
+from agents.prove.recovery import Recoveries, Stop
+from agents.prove.schedule import BROKER_KINDS, Kind, Murder
+from agents.prove.workers import LEAST, MOST, Slot, Workers, partitions_of
 
-from agents.prove.schedule import Kind, Murder
-from agents.prove.workers import LEAST, MOST, Slot, Workers
-from schemas.errors import Unavailable
-
-BROKER: Final = "broker"
+STOPPING_KINDS: Final = frozenset({Kind.KILL, Kind.FREEZE, Kind.LEAVE, Kind.CUT})
+"""After which the partitions of a worker stand still."""
 _SHOWN_S: Final = 2.0
 """How long a murder is told of that was over at once."""
-
-
-class Broker(Protocol):
-    """A broker that is ours."""
-
-    def start(self) -> Any:
-        """Start it, and return when it answers."""
-
-    def kill(self) -> bool:
-        """Kill it."""
-
-    def status(self) -> Any:
-        """Return its process id, among others."""
 
 
 @dataclass
@@ -38,12 +24,16 @@ class Deed:
         whom: Whose.
         began_s: When, in seconds since the first output.
         ended_s: When the victim was let go on, or came back; ``None`` while it lasts.
+        static: Whether the victim is a static member of its group.
+        stop: How long the victim's partitions stood still, if it was a worker.
     """
 
     murder: Murder
     whom: str
     began_s: float
     ended_s: float | None = None
+    static: bool = False
+    stop: Stop | None = None
 
     def __str__(self) -> str:
         return str(self.murder.kind) if self.whom == BROKER else f"{self.murder.kind} ({self.whom})"
@@ -55,23 +45,36 @@ class Murderer:
     Attributes:
         deeds: What was done.
         skipped: Murders that found no victim.
-        error: Why the broker could not be started again.
     """
 
-    def __init__(self, workers: Workers, broker: Broker | None, *, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        broker: Broker | None,
+        *,
+        now_s: Callable[[], float],
+        trainers: Workers | None = None,
+        recoveries: Recoveries | None = None,
+    ) -> None:
         self._workers = workers
-        self._broker = broker
+        self._trainers = trainers
+        self._recoveries = recoveries or Recoveries(now_s)
+        self._nodes = Nodes(broker)
         self._now_s = now_s
         self._lasting: list[tuple[Deed, Callable[[], None]]] = []
-        self._restarting: threading.Thread | None = None
+        self._put_off: list[Murder] = []
         self.deeds: list[Deed] = []
         self.skipped: list[Murder] = []
-        self.error: BaseException | None = None
 
     @property
     def busy(self) -> bool:
         """Whether something lasts."""
-        return bool(self._lasting) or self._restarting is not None
+        return bool(self._lasting or self._put_off) or self._nodes.hurt
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the broker could not be started again, or did not become whole."""
+        return self._nodes.error
 
     @property
     def doing(self) -> str:
@@ -92,30 +95,30 @@ class Murderer:
         match murder.kind:
             case Kind.JOIN:
                 self._join(murder)
-            case Kind.KILL_BROKER | Kind.FREEZE_BROKER:
-                self._to_the_broker(murder)
+            case Kind.KILL_BROKER | Kind.FREEZE_BROKER | Kind.RESTART_BROKER:
+                self._to_a_broker(murder)
+            case Kind.KILL_TRAINER | Kind.FREEZE_TRAINER:
+                self._to_a_trainer(murder)
             case _:
                 self._to_a_worker(murder, doers[murder.kind])
 
     def look_after(self) -> None:
-        """End what has lasted long enough."""
+        """End what has lasted long enough, and begin what was put off."""
         now = self._now_s()
         for deed, end in [each for each in self._lasting if each[0].murder.until_s <= now]:
             self._lasting.remove((deed, end))
-            end()
-            if deed.murder.kind is not Kind.KILL_BROKER:
-                deed.ended_s = self._now_s()
-        if self._restarting is not None and not self._restarting.is_alive():
-            self._restarting = None
+            self._end(deed, end)
+        self._nodes.look_after()
+        if self._put_off and not self._nodes.hurt:
+            self._to_a_broker(replace(self._put_off.pop(0), at_s=now))
 
     def close(self) -> None:
         """End everything that lasts, at once, and return when it has."""
+        self._put_off.clear()
         for deed, end in self._lasting:
-            end()
-            deed.ended_s = self._now_s()
+            self._end(deed, end)
         self._lasting.clear()
-        if self._restarting is not None:
-            self._restarting.join()
+        self._nodes.close()
 
     def _to_a_worker(self, murder: Murder, do: Callable[[Slot], Callable[[], None] | None]) -> None:
         victims = self._workers.candidates()
@@ -123,7 +126,22 @@ class Murderer:
             self.skipped.append(murder)
             return
         victim = victims[int(murder.pick * len(victims))]
-        self._note(murder, victim.name, do(victim))
+        stop = self._recoveries.stopped(partitions_of(victim) if murder.kind in STOPPING_KINDS else ())
+        self._note(murder, victim.name, do(victim), static=victim.static, stop=stop)
+
+    def _to_a_trainer(self, murder: Murder) -> None:
+        trainers = self._trainers
+        victims = trainers.candidates() if trainers is not None else []
+        if trainers is None or not victims:
+            self.skipped.append(murder)
+            return
+        victim = victims[int(murder.pick * len(victims))]
+        if murder.kind is Kind.KILL_TRAINER:
+            trainers.kill(victim)
+            end = None
+        else:
+            end = _frozen(trainers, victim)
+        self._note(murder, victim.name, end, static=victim.static)
 
     def _join(self, murder: Murder) -> None:
         if len([slot for slot in self._workers.slots if slot.wanted]) >= MOST:
@@ -131,21 +149,34 @@ class Murderer:
             return
         self._note(murder, self._workers.add().name, None)
 
-    def _to_the_broker(self, murder: Murder) -> None:
-        broker = self._broker
-        pid = broker.status().pid if broker is not None else None
-        if broker is None or pid is None or self._restarting is not None:
+    def _to_a_broker(self, murder: Murder) -> None:
+        if self._nodes.hurt:
+            self._put_off.append(murder)
+        elif (begun := self._nodes.begin(murder)) is None:
             self.skipped.append(murder)
-        elif murder.kind is Kind.KILL_BROKER:
-            broker.kill()
-            self._note(murder, BROKER, self._restart)
         else:
-            process = psutil.Process(pid)
-            process.suspend()
-            self._note(murder, BROKER, process.resume)
+            self._note(murder, *begun)
 
-    def _note(self, murder: Murder, whom: str, end: Callable[[], None] | None) -> None:
-        deed = Deed(murder, whom, self._now_s())
+    def _end(self, deed: Deed, end: Callable[[], None]) -> None:
+        def ended() -> None:
+            deed.ended_s = self._now_s()
+
+        if deed.murder.kind in BROKER_KINDS:
+            self._nodes.restore(end, ended)
+        else:
+            end()
+            ended()
+
+    def _note(
+        self,
+        murder: Murder,
+        whom: str,
+        end: Callable[[], None] | None,
+        *,
+        static: bool = False,
+        stop: Stop | None = None,
+    ) -> None:
+        deed = Deed(murder, whom, self._now_s(), static=static, stop=stop)
         self.deeds.append(deed)
         if end is None:
             deed.ended_s = deed.began_s
@@ -162,32 +193,22 @@ class Murderer:
         self._workers.signal(slot, signal.SIGUSR1)
 
     def _freeze(self, slot: Slot) -> Callable[[], None]:
-        self._workers.signal(slot, signal.SIGSTOP)
-        slot.frozen = True
-        process = slot.process
-
-        def wake() -> None:
-            slot.frozen = False
-            if process is not None and slot.process is process:
-                self._workers.signal(slot, signal.SIGCONT)
-
-        return wake
+        return _frozen(self._workers, slot)
 
     def _slow(self, slot: Slot) -> Callable[[], None]:
         self._workers.signal(slot, signal.SIGUSR2)
         return lambda: None  # it becomes as fast as before by itself
 
-    def _restart(self) -> None:
-        """Start the broker in a thread: that takes seconds, in which others go on dying."""
-        deed = next(each for each in reversed(self.deeds) if each.murder.kind is Kind.KILL_BROKER)
 
-        def start() -> None:
-            try:
-                if self._broker is not None:
-                    self._broker.start()
-            except Unavailable as error:
-                self.error = error
-            deed.ended_s = self._now_s()
+def _frozen(group: Workers, slot: Slot) -> Callable[[], None]:
+    """Stop a process; return what lets it go on, unless it was killed meanwhile."""
+    group.signal(slot, signal.SIGSTOP)
+    slot.frozen = True
+    process = slot.process
 
-        self._restarting = threading.Thread(target=start, name="broker", daemon=True)
-        self._restarting.start()
+    def wake() -> None:
+        slot.frozen = False
+        if process is not None and slot.process is process:
+            group.signal(slot, signal.SIGCONT)
+
+    return wake

@@ -22,6 +22,9 @@ _COLOURS: Final = {
     Kind.SLOW: "#9c36b5",
     Kind.KILL_BROKER: "#000000",
     Kind.FREEZE_BROKER: "#0c8599",
+    Kind.RESTART_BROKER: "#5f3dc4",
+    Kind.KILL_TRAINER: "#a61e4d",
+    Kind.FREEZE_TRAINER: "#66a80f",
 }
 
 

@@ -23,7 +23,8 @@ def shown(console: Console, n_events: int) -> Iterator[OnMoment]:
 
         def update(moment: Moment) -> None:
             _say(progress.console, moment)
-            progress.update(task, completed=moment.n_seen, description=moment.doing)
+            what = moment.doing or "all live"
+            progress.update(task, completed=moment.n_seen, description=f"{what} ({moment.n_deeds} murders)")
 
         yield update
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from agents.prove.clients import producer_options
-from agents.prove.events import LaneName, Place, places
+from agents.prove.events import HEADER, LaneName, Place, places
 from agents.prove.timeline import Timeline
 from agents.settings import Settings
 
@@ -73,6 +73,7 @@ class Publisher:
                 names[place.lane],
                 key=place.id.encode(),
                 value=self._value_of(place),
+                headers=[(HEADER, place.id.encode())],
                 partition=place.partition,
                 on_delivery=self._delivered,
             )

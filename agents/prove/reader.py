@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from agents.prove.checker import Seen
@@ -39,7 +40,14 @@ class Reader:
         n_held_back: How many messages nobody can read because a transaction is still open; known in the end.
     """
 
-    def __init__(self, settings: Settings, judge: Judge, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        timeline: Timeline,
+        *,
+        also: Mapping[str, Callable[[Seen], None]] = {},
+    ) -> None:
         topics = settings.topics
         self._settings = settings
         self._timeline = timeline
@@ -48,8 +56,9 @@ class Reader:
             topics.replies: judge.enriched,
             topics.dead_letters: judge.dead_letter,
             topics.control_events: judge.control_event,
+            **also,
         }
-        self._control = topics.control_events
+        self._single = frozenset({topics.control_events, *also})
         self._ends: dict[tuple[str, int], int] = {}
         self._stop = threading.Event()
         self._given_up = threading.Event()
@@ -93,7 +102,7 @@ class Reader:
         places = [
             TopicPartition(topic, partition, 0)
             for topic in self._judges
-            for partition in range(1 if topic == self._control else PARTITIONS)
+            for partition in range(1 if topic in self._single else PARTITIONS)
         ]
         consumer.assign(places)
         try:
@@ -113,8 +122,9 @@ class Reader:
 
     def _judge(self, message: Any) -> None:
         topic = message.topic()
-        seen = Seen(topic, message.partition(), message.key(), message.value(), message.headers() or ())
-        if topic != self._control:
+        written = message.timestamp()[1] / 1000
+        seen = Seen(topic, message.partition(), message.key(), message.value(), message.headers() or (), written)
+        if topic not in self._single:
             if not self.first.is_set():
                 self._timeline.begin()
                 self.first.set()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from agents.prove.checker import FAULTS
 from agents.prove.murders import Deed
+from agents.prove.recovered import recovered
 from agents.prove.run import Findings
 
 _LEAST_MODELS: Final = 2
@@ -39,15 +40,23 @@ def report(findings: Findings) -> dict[str, Any]:
         "notCommitted": findings.n_uncommitted,
         "heldBack": findings.n_held_back,
         "models": {
-            "deployed": findings.n_models,
+            "deployed": findings.n_deploys,
+            "trained": checker.commands.n_trained,
             "answered": n_answered(findings),
             "switchedRecords": sum(map(len, checker.switches.values())),
         },
+        "commands": {
+            "handedIn": len(checker.commands.handed),
+            "messages": checker.commands.n_messages,
+            "byName": dict(Counter(each.command for each in checker.commands.handed.values())),
+        },
+        "slowReaderBehind": findings.n_behind,
         "workers": {
             "atFirst": order.n_workers,
             "started": findings.n_started,
             "endedByThemselves": dict(findings.ends),
         },
+        "recovery": recovered(findings.deeds),
         "murders": [_murder(deed) for deed in findings.deeds],
         "murdersByKind": dict(Counter(str(deed.murder.kind) for deed in findings.deeds)),
         "murdersWithoutVictim": len(findings.skipped),
@@ -95,4 +104,7 @@ def _murder(deed: Deed) -> dict[str, Any]:
         "whom": deed.whom,
         "atS": round(deed.began_s, 2),
         "endedS": None if deed.ended_s is None else round(deed.ended_s, 2),
+        "member": "static" if deed.static else "dynamic",
+        "partitions": len(deed.stop.seconds) if deed.stop else 0,
+        "recoveredS": deed.stop and deed.stop.worst_s and round(deed.stop.worst_s, 2),
     }

@@ -9,19 +9,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from agents.prove.checker import Checker
+from agents.prove.asking import store_url
+from agents.prove.checker import Checker, echoed
 from agents.prove.clients import require_client
-from agents.prove.events import PARTITIONS, LaneName, value
+from agents.prove.events import PARTITIONS, LaneName, echo_text, value
+from agents.prove.expected import Corpus
 from agents.prove.group import Group
-from agents.prove.murders import Broker, Deed, Murderer
+from agents.prove.murders import Deed, Murderer
+from agents.prove.nodes import Broker
+from agents.prove.operator import Operator, echo_models
+from agents.prove.processes import process_settings
 from agents.prove.publisher import Publisher
 from agents.prove.reader import Reader
-from agents.prove.schedule import BROKER_KINDS, Kind, Murder, schedule
-from agents.prove.swapper import EVERY_S, Swapper
+from agents.prove.recovery import Recoveries
+from agents.prove.schedule import BROKER_KINDS, KILL_EVERY_S, Kind, Murder, schedule
+from agents.prove.straggler import Straggler
 from agents.prove.timeline import Timeline
-from agents.prove.workers import Sabotage, Workers
+from agents.prove.workers import Membership, Sabotage, Workers
 from agents.settings import Settings
 from agents.topics import create_topics
 from schemas.errors import LexstreamError
@@ -32,6 +38,9 @@ _STALL_S: Final = 90.0
 _FINISH_S: Final = 60.0
 _ASK_EVERY_S: Final = 3.0
 _AFTER_COMMITS_S: Final = 3.0
+_TRAINERS: Final = 2
+_DECIDES_S: Final = 120.0
+"""How long, after all else, commands may wait for a controller and trainings for a trainer."""
 _ZOMBIES_S: Final = 3.0
 """How long those that woke last may try to write."""
 FINDS: Final = {Sabotage.COMMIT_BEFORE_PRODUCE: Kind.KILL, Sabotage.ONE_PRODUCER: Kind.FREEZE}
@@ -48,6 +57,10 @@ class Order:
         seconds: How long they are published, and murders begin.
         n_workers: How many workers there are at first.
         sabotage: What is wrong with them.
+        membership: Which of them are static members of their group.
+        kinds: What may be done to them and the others.
+        kill_every_s: Seconds from one killed worker to the next, from and to.
+        corpus: What a real model has to answer; without it an echo answers.
     """
 
     seed: int
@@ -55,6 +68,10 @@ class Order:
     seconds: float
     n_workers: int = 2
     sabotage: Sabotage | None = None
+    membership: Membership = Membership.BOTH
+    kinds: frozenset[Kind] = frozenset(Kind)
+    kill_every_s: tuple[float, float] = KILL_EVERY_S
+    corpus: Corpus | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,8 @@ class Findings:
     skipped: Sequence[Murder]
     ends: Counter[str]
     n_started: int
-    n_models: int
+    n_deploys: int
+    n_behind: int
     n_uncommitted: int | None
     n_held_back: int
     seconds: float
@@ -81,6 +99,7 @@ class Moment:
     n_seen: int
     n_events: int
     doing: str
+    n_deeds: int = 0
     deed: Deed | None = None
 
 
@@ -101,6 +120,7 @@ def prove(settings: Settings, order: Order, *, broker: Broker | None, folder: Pa
         LexstreamError: The run could not be done; nothing is said of the workers.
     """
     require_client()
+    settings = settings.model_copy(update={"store": store_url(folder)})
     asyncio.run(create_topics(settings, PARTITIONS))
     with ExitStack() as stack:
         stack.enter_context(_deaf_children())
@@ -135,71 +155,102 @@ class _Run:
         self._on_moment = on_moment
         self._timeline = Timeline()
         inputs = {topics.documents: LaneName.BULK, topics.requests: LaneName.INTERACTIVE}
-        self._checker = Checker(order.seed, order.n_events, inputs)
-        self._reader = Reader(settings, self._checker, self._timeline)
+        recoveries = Recoveries(lambda: self._timeline.now_s)
+        corpus = order.corpus
+        judge = echoed if corpus is None else (lambda place, document, _: corpus.wrong(order.seed, place, document))
+        self._checker = Checker(order.seed, order.n_events, inputs, judge=judge, moved=recoveries.came_out)
+        also = {topics.registry: self._checker.registry_record}
+        self._reader = Reader(settings, self._checker, self._timeline, also=also)
         stack.callback(self._reader.close)
+        self._straggler = Straggler(settings, seed=order.seed)
+        stack.callback(self._straggler.close)
+        self._enriched = topics.enriched
         self._publisher = Publisher(
             settings,
-            partial(value, order.seed),
+            partial(value, order.seed, text_of=echo_text if corpus is None else corpus.text_of),
             n_events=order.n_events,
             seconds=order.seconds,
             timeline=self._timeline,
         )
         stack.callback(self._publisher.stop)
-        self._swapper = Swapper(settings)
-        stack.callback(self._swapper.close)
+        self._operator = Operator(
+            settings,
+            self._checker.commands,
+            seed=order.seed,
+            models=echo_models() if corpus is None else corpus.models,
+            kind="CustomEntityRecognition" if corpus is None else corpus.kind,
+        )
+        stack.callback(self._operator.close)
         self._group = Group(settings, order.n_events)
         stack.callback(self._group.close)
-        self._workers = Workers(_worker_settings(settings), folder, order.sabotage)
-        stack.callback(self._workers.close)
-        self._murderer = Murderer(self._workers, broker, now_s=lambda: self._timeline.now_s)
+        given = {"settings": process_settings(settings), "plan": corpus and corpus.plan}
+        program = ["agents.prove.sabotage", order.sabotage] if order.sabotage else ["agents.prove.worker"]
+        self._workers = Workers(given, folder, program, membership=order.membership)
+        self._trainers = Workers(given, folder, ["agents.prove.trainer"], "trainer")
+        for group in (self._workers, self._trainers):
+            stack.callback(group.close)
+        self._murderer = Murderer(
+            self._workers,
+            broker,
+            now_s=lambda: self._timeline.now_s,
+            trainers=self._trainers,
+            recoveries=recoveries,
+        )
         stack.callback(self._murderer.close)
-        kinds = frozenset({FINDS[order.sabotage]} if order.sabotage else Kind)
-        self._pending = schedule(order.seed, order.seconds, kinds=kinds - (frozenset() if broker else BROKER_KINDS))
-        self._next_swap_s = 0.0
+        kinds = order.kinds - (frozenset() if broker else BROKER_KINDS)
+        if order.sabotage:
+            kinds = frozenset({FINDS[order.sabotage]})
+        self._pending = schedule(order.seed, order.seconds, kinds=kinds, kill_every_s=order.kill_every_s)
         self._next_ask_s = 0.0
 
     def run(self) -> Findings:
         """Do it."""
         began = time.monotonic()
-        self._swapper.start()
+        self._operator.start(trains=not self._order.sabotage)
         for _ in range(self._order.n_workers):
             self._workers.add()
+        for _ in range(0 if self._order.sabotage else _TRAINERS):
+            self._trainers.add()
         self._reader.start()
+        self._straggler.start()
+        self._until(self._operator.deployed, "waiting for the first deployment", "nobody deployed the first model")
         self._publisher.start()
-        self._until_first_output()
+        self._until(self._reader.first.is_set, "waiting for the first output", "nothing came out")
         while not self._over():
             self._tick()
             time.sleep(_TICK_S)
         self._finish()
         return self._findings(time.monotonic() - began)
 
-    def _until_first_output(self) -> None:
-        self._moment("waiting for the first output")
+    def _until(self, condition: Callable[[], bool], doing: str, problem: str) -> None:
+        self._moment(doing)
         end = time.monotonic() + _FIRST_S
-        while not self._reader.first.wait(_TICK_S):
-            self._workers.look_after()
+        while not condition():
+            self._look_after_all(swaps=False)
             self._check()
             if time.monotonic() > end:
-                raise LexstreamError(f"nothing came out within {_FIRST_S:.0f} s")
+                raise LexstreamError(f"{problem} within {_FIRST_S:.0f} s")
+            time.sleep(_TICK_S)
 
     def _tick(self) -> None:
         now = self._timeline.now_s
         while self._pending and self._pending[0].at_s <= now:
             self._murder(self._pending.pop(0))
         self._murderer.look_after()
-        self._workers.look_after()
-        if now >= self._next_swap_s and not self._publisher.done:
-            self._swapper.swap()
-            self._next_swap_s = now + EVERY_S
+        self._look_after_all(swaps=not self._publisher.done)
         self._check()
         self._moment(self._murderer.doing)
+
+    def _look_after_all(self, *, swaps: bool) -> None:
+        self._workers.look_after()
+        self._trainers.look_after()
+        self._operator.look_after(self._timeline.now_s, swaps=swaps)
 
     def _murder(self, murder: Murder) -> None:
         n_before = len(self._murderer.deeds)
         self._murderer.begin(murder)
         for deed in self._murderer.deeds[n_before:]:
-            self._on_moment(Moment(self._checker.n_seen, self._order.n_events, self._murderer.doing, deed))
+            self._moment(self._murderer.doing, deed)
 
     def _over(self) -> bool:
         """Whether all is done, or nothing more will come."""
@@ -211,7 +262,12 @@ class _Run:
         last = max((deed.ended_s or 0.0 for deed in self._murderer.deeds), default=0.0)
         if self._timeline.now_s < last + _ZOMBIES_S:
             return False
-        return self._checker.complete or self._nothing_comes()
+        return (self._checker.complete or self._nothing_comes()) and self._decided(last)
+
+    def _decided(self, last_deed_s: float) -> bool:
+        """Whether nothing more will be decided or trained."""
+        now = self._timeline.now_s
+        return self._operator.settled(now) or now > max(last_deed_s, self._timeline.last_out_s) + _DECIDES_S
 
     def _check_that_kafka_takes_events(self) -> None:
         if self._timeline.silence_s > _STALL_S:
@@ -230,22 +286,29 @@ class _Run:
     def _finish(self) -> None:
         self._moment("counting")
         self._murderer.close()
+        self._trainers.stop()
         self._workers.stop()
         self._reader.finish(_FINISH_S)
+        seen = {place: self._checker.sequences[self._enriched, place].n_messages for place in range(PARTITIONS)}
+        self._straggler.finish(seen, _FINISH_S)
         self._check()
+        self._checker.compare(self._enriched, self._straggler.seen)
         self._checker.close()
 
     def _check(self) -> None:
         for part, error in (
             ("publisher", self._publisher.error),
             ("reader", self._reader.error),
+            ("slow reader", self._straggler.error),
             ("broker", self._murderer.error),
         ):
             if error is not None:
                 raise LexstreamError(f"the {part} failed: {error!r}") from error
 
-    def _moment(self, doing: str) -> None:
-        self._on_moment(Moment(self._checker.n_seen, self._order.n_events, doing))
+    def _moment(self, doing: str, deed: Deed | None = None) -> None:
+        self._on_moment(
+            Moment(self._checker.n_seen, self._order.n_events, doing, n_deeds=len(self._murderer.deeds), deed=deed)
+        )
 
     def _findings(self, seconds: float) -> Findings:
         return Findings(
@@ -254,20 +317,11 @@ class _Run:
             self._timeline,
             self._murderer.deeds,
             self._murderer.skipped,
-            self._workers.ends,
-            n_started=self._workers.n_started,
-            n_models=self._swapper.n_models,
+            self._workers.ends + self._trainers.ends,
+            n_started=self._workers.n_started + self._trainers.n_started,
+            n_deploys=self._operator.n_deploys,
+            n_behind=self._straggler.n_behind,
             n_uncommitted=self._group.n_uncommitted(),
             n_held_back=self._reader.n_held_back,
             seconds=seconds,
         )
-
-
-def _worker_settings(settings: Settings) -> dict[str, Any]:
-    """Return what workers are told: everything, so that nothing comes from the environment."""
-    secrets = {
-        name: value.get_secret_value()
-        for name in ("sasl_password", "ssl_password")
-        if (value := getattr(settings, name)) is not None
-    }
-    return settings.model_dump(mode="json") | secrets

@@ -18,20 +18,30 @@ class Kind(StrEnum):
     SLOW = "slow a worker down"
     KILL_BROKER = "kill -9 the broker"
     FREEZE_BROKER = "freeze the broker"
+    RESTART_BROKER = "restart the broker"
+    KILL_TRAINER = "kill -9 a trainer"
+    FREEZE_TRAINER = "freeze a trainer"
 
 
-BROKER_KINDS: Final = frozenset({Kind.KILL_BROKER, Kind.FREEZE_BROKER})
+BROKER_KINDS: Final = frozenset({Kind.KILL_BROKER, Kind.FREEZE_BROKER, Kind.RESTART_BROKER})
 """Only for a broker that is ours to murder."""
+CLUSTER_KINDS: Final = frozenset({Kind.RESTART_BROKER})
+"""Only for a node of several: in order, so that others lead its partitions before it goes."""
+TRAINER_KINDS: Final = (Kind.KILL_TRAINER, Kind.KILL_TRAINER, Kind.FREEZE_TRAINER)
+"""In the shares in which they are done."""
 LASTS_S: Final = {
     Kind.FREEZE: (7.5, 14.0),  # longer than the session timeout: others take its partitions, and then it wakes
     Kind.SLOW: (6.0, 6.0),
     Kind.KILL_BROKER: (0.5, 3.0),
     Kind.FREEZE_BROKER: (2.0, 8.0),
+    Kind.RESTART_BROKER: (0.5, 3.0),
+    Kind.FREEZE_TRAINER: (7.5, 14.0),
 }
 """How long it lasts, from and to; what is not here is over at once."""
 FIRST_S: Final = 1.0
 KILL_EVERY_S: Final = (2.0, 10.0)
 OTHER_EVERY_S: Final = (3.0, 8.0)
+TRAINER_EVERY_S: Final = (4.0, 9.0)
 BROKER_REST_S: Final = 12.0
 """From the end of what was done to the broker to the next: it has to start, and the workers to find it."""
 
@@ -58,21 +68,29 @@ class Murder:
         return self.at_s + self.lasts_s
 
 
-def schedule(seed: int, seconds: float, *, kinds: Collection[Kind] = frozenset(Kind)) -> list[Murder]:
+def schedule(
+    seed: int,
+    seconds: float,
+    *,
+    kinds: Collection[Kind] = frozenset(Kind),
+    kill_every_s: tuple[float, float] = KILL_EVERY_S,
+) -> list[Murder]:
     """Return the murders of a run, in their order.
 
-    Workers are killed every two to ten seconds. Beside that, every other kind comes once a round, the rounds shuffled.
+    Workers are killed every two to ten seconds, trainers are murdered every four to nine. Beside that, every other kind
+    comes once a round, the rounds shuffled.
 
     Args:
         seed: Says which of all schedules.
         seconds: How long murders may begin.
         kinds: What may be done.
+        kill_every_s: Seconds from one killed worker to the next, from and to.
     """
-    murders = list(
-        _others(_random(seed, "others"), seconds, [kind for kind in Kind if kind in kinds and kind is not Kind.KILL])
-    )
+    apart = {Kind.KILL, *TRAINER_KINDS}
+    murders = list(_others(_random(seed, "others"), seconds, [kind for kind in Kind if kind in {*kinds} - apart]))
+    murders += _trainers(_random(seed, "trainers"), seconds, [kind for kind in TRAINER_KINDS if kind in kinds])
     if Kind.KILL in kinds:
-        murders += _kills(_random(seed, "kills"), seconds)
+        murders += _kills(_random(seed, "kills"), seconds, kill_every_s)
     return sorted(murders)
 
 
@@ -80,11 +98,19 @@ def _random(seed: int, name: str) -> Random:
     return Random(f"{name} {seed}")  # noqa: S311 - no secret
 
 
-def _kills(random: Random, seconds: float) -> Iterator[Murder]:
+def _kills(random: Random, seconds: float, every_s: tuple[float, float]) -> Iterator[Murder]:
     at = FIRST_S
     while at < seconds:
         yield Murder(at, Kind.KILL, 0.0, random.random())
-        at += random.uniform(*KILL_EVERY_S)
+        at += random.uniform(*every_s)
+
+
+def _trainers(random: Random, seconds: float, kinds: list[Kind]) -> Iterator[Murder]:
+    at = FIRST_S + random.uniform(*TRAINER_EVERY_S)
+    while kinds and at < seconds:
+        kind = random.choice(kinds)
+        yield Murder(at, kind, random.uniform(*LASTS_S.get(kind, (0.0, 0.0))), random.random())
+        at += random.uniform(*TRAINER_EVERY_S)
 
 
 def _others(random: Random, seconds: float, kinds: list[Kind]) -> Iterator[Murder]:

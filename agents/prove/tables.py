@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agents.prove.chart import chart
 from agents.prove.checker import FAULTS
 from agents.prove.report import Verdict
 
@@ -13,14 +14,19 @@ _STYLES = {Verdict.EXACTLY_ONCE: "good", Verdict.BROKEN: "bad", Verdict.NOTHING_
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the tables and the verdict."""
+    for line in chart(report, console.width):
+        console.print(line, markup=False, highlight=False)
     console.print(_murders(report))
+    if report["recovery"]:
+        console.print(_recovery(report))
     console.print(_counts(report))
     for name, examples in report["examples"].items():
         console.print(f"[quiet]{FAULTS[name]}, for example: {'; '.join(examples)}[/quiet]")
     workers, models = report["workers"], report["models"]
     console.print(
-        f"[quiet]{workers['started']} processes were started for workers; {models['deployed']} models deployed, "
-        f"{models['answered']} answered, {models['switchedRecords']} switched records; longest silence "
+        f"[quiet]{workers['started']} processes were started; models deployed {models['deployed']} times, "
+        f"{models['answered']} answered, {models['switchedRecords']} switched records, {models['trained']} trained; "
+        f"{report['commands']['handedIn']} commands handed in {report['commands']['messages']} times; longest silence "
         f"{report['longestSilenceS']:.1f} s; seed {report['seed']}, {report['seconds']:.0f} s in all[/quiet]"
     )
     for end, count in workers["endedByThemselves"].items():
@@ -39,6 +45,18 @@ def _murders(report: dict[str, Any]) -> Table:
     table.add_column("times", justify="right")
     for kind, count in sorted(report["murdersByKind"].items()):
         table.add_row(kind, str(count))
+    return table
+
+
+def _recovery(report: dict[str, Any]) -> Table:
+    table = Table(title="Until all partitions of a worker moved again", title_justify="left", title_style="title")
+    for name in ("", "member", "times", "median", "worst", "undisturbed", "median", "worst"):
+        table.add_column(name, justify="left" if name in {"", "member"} else "right")
+    for row in report["recovery"]:
+        alone = row["undisturbed"]
+        figures = (row["medianS"], row["worstS"], alone["medianS"], alone["worstS"])
+        shown = ["-" if figure is None else f"{figure:.1f} s" for figure in figures]
+        table.add_row(row["kind"], row["membership"], str(row["times"]), *shown[:2], str(alone["times"]), *shown[2:])
     return table
 
 

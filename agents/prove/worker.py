@@ -1,7 +1,8 @@
-"""A worker to be murdered: the hot loop, the registry's follower and the loader as they serve, and an echo engine.
+"""A worker to be murdered: hot loop, controller, registry and loader as they serve, and an engine that obeys.
 
-``python -m agents.prove.worker`` with settings as JSON in the first line of stdin. SIGTERM ends it in order, and so
-does the end of stdin, which its parent holds. SIGUSR1 cuts its connections, SIGUSR2 slows its model down for a while.
+``python -m agents.prove.worker`` with what it needs as JSON in the first line of stdin: ``settings``, and the ``plan``
+of a real model or null for an echo. SIGTERM ends it in order, and so does the end of stdin, which its parent holds.
+SIGUSR1 cuts its connections, SIGUSR2 slows its model down for a while.
 """
 
 import asyncio
@@ -12,16 +13,18 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import psutil
 from aiokafka import TopicPartition
 
 from agents.announcer import Announcer
-from agents.app import Service
+from agents.app import Service, create_app, run_app
+from agents.control.controller import Controller
 from agents.hotloop.service import HotLoopThread, new_producers
 from agents.hotloop.transactions import Turns
+from agents.inference import Engine
 from agents.kafka import wait_for_broker
 from agents.leaving import OK, end, exit_code, leave, say
 from agents.loader import Loader
@@ -30,12 +33,20 @@ from agents.metrics import Metrics
 from agents.prove.echo import EchoEngine
 from agents.registry import RegistryFollower
 from agents.settings import Settings
+from models.store import Store
 from schemas.errors import LexstreamError
 
 logger = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 Producers = Callable[[Settings, TopicPartition], Turns]
+
+
+class ObedientEngine(Engine, Protocol):
+    """An engine that can be told to be slow."""
+
+    def slow_down(self) -> None:
+        """Take its time for a while."""
 
 
 def main(producers: Producers = new_producers) -> None:
@@ -45,10 +56,10 @@ def main(producers: Producers = new_producers) -> None:
         producers: Makes what commits a partition's windows.
     """
     given: dict[str, Any] = orjson.loads(sys.stdin.buffer.readline())
-    settings = Settings(**given)
+    settings = Settings(**given["settings"])
     setup_logs(settings.log_level, "json")
     try:
-        asyncio.run(_run(settings, producers))
+        asyncio.run(_run(settings, _engine(given["plan"], settings), producers))
     except LexstreamError as error:
         say(error)
         end(exit_code(error))
@@ -58,22 +69,40 @@ def main(producers: Producers = new_producers) -> None:
     end(OK)
 
 
-async def _run(settings: Settings, producers: Producers) -> None:
-    stop, engine = asyncio.Event(), EchoEngine()
+def _engine(plan: dict[str, Any] | None, settings: Settings) -> ObedientEngine:
+    if plan is None:
+        return EchoEngine()
+    from agents.prove.real import real_engine
+
+    return real_engine(settings, plan)
+
+
+async def _run(settings: Settings, engine: ObedientEngine, producers: Producers) -> None:
+    stop = asyncio.Event()
     _listen(stop, engine)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(settings, stack, engine=engine, producers=producers))
+        starting = asyncio.create_task(_start(settings, stack, engine=engine))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         if not starting.done():
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             return
-        starting.result()
-        await stopping
+        follower, loader, metrics = starting.result()
+        hot_loop = HotLoopThread(
+            settings, engine=engine, tables=loader, metrics=metrics, failed=leave, producers=producers
+        )
+        controller = Controller(settings, follower, Store(settings.store_url))
+        app = create_app(settings, role="worker")
+        controller.register(app)
+        logger.info("ready to serve", extra={"action": "start"})
+        early = asyncio.create_task(_stop_when(stop, hot_loop))
+        await run_app(app, [controller, hot_loop], stop)
+        await early
 
 
-def _listen(stop: asyncio.Event, engine: EchoEngine) -> None:
+def _listen(stop: asyncio.Event, engine: ObedientEngine) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGUSR1, cut_connections)
@@ -81,7 +110,9 @@ def _listen(stop: asyncio.Event, engine: EchoEngine) -> None:
     loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more is written to it, so this is its end
 
 
-async def _start(settings: Settings, stack: AsyncExitStack, *, engine: EchoEngine, producers: Producers) -> None:
+async def _start(
+    settings: Settings, stack: AsyncExitStack, *, engine: ObedientEngine
+) -> tuple[RegistryFollower, Loader, Metrics]:
     async def started(part: Service) -> None:
         stack.push_async_callback(part.stop)
         await part.start()
@@ -102,9 +133,12 @@ async def _start(settings: Settings, stack: AsyncExitStack, *, engine: EchoEngin
         failed=leave,
     )
     await started(loader)
-    hot_loop = HotLoopThread(settings, engine=engine, tables=loader, metrics=metrics, failed=leave, producers=producers)
-    await started(hot_loop)
-    logger.info("ready to serve", extra={"action": "start"})
+    return follower, loader, metrics
+
+
+async def _stop_when(stop: asyncio.Event, service: Service) -> None:
+    await stop.wait()
+    await service.stop()
 
 
 def cut_connections() -> None:

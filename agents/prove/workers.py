@@ -1,4 +1,4 @@
-"""The workers of a run: started, murdered, and started again. Each has a slot, which keeps its name over its lives."""
+"""Workers and trainers of a run: started, murdered, started again. Each has a slot, whose name outlives it."""
 
 import os
 import signal
@@ -26,6 +26,15 @@ _TAIL_BYTES: Final = 64 * 1024
 _HOPELESS: Final = frozenset({BAD_SETTINGS, TOO_MANY_DEAD_LETTERS})
 
 
+class Membership(StrEnum):
+    """How processes belong to their consumer group."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    BOTH = "both"
+    """Every other one is static."""
+
+
 class Sabotage(StrEnum):
     """What is wrong with a worker."""
 
@@ -38,7 +47,10 @@ class Slot:
     """A place for a worker.
 
     Attributes:
-        name: Of the worker; the workers of every other slot are static members of their group.
+        name: Of the process.
+        static: Whether it is a static member of its group.
+        log: What it says.
+        said_before: Length of the log when its present process was started.
         wanted: Whether a worker shall run here.
         frozen: Whether it was stopped.
         again_at: When it may be started again.
@@ -46,13 +58,14 @@ class Slot:
     """
 
     name: str
-    settings: Mapping[str, Any]
+    static: bool
     log: Path
     process: "subprocess.Popen[bytes] | None" = None
     wanted: bool = True
     frozen: bool = False
     again_at: float = 0.0
     leaving_until: float = 0.0
+    said_before: int = 0
 
     @property
     def alive(self) -> bool:
@@ -72,18 +85,22 @@ class Slot:
 
 @dataclass
 class Workers:
-    """All of them. Belongs to one thread.
+    """All processes of one program. Belongs to one thread.
 
     Attributes:
-        settings: What they all have.
+        given: What all of them are told: ``settings``, and what else their program reads.
         folder: Where they log.
-        sabotage: What is wrong with them.
+        program: What is started: a module's name, and arguments.
+        name: What each is called, with a number behind it.
+        membership: Which of them are static members of their group.
         ends: How often a worker ended by itself, by its exit code; killed ones do not count.
     """
 
-    settings: Mapping[str, Any]
+    given: Mapping[str, Any]
     folder: Path
-    sabotage: Sabotage | None = None
+    program: Sequence[str] = ("agents.prove.worker",)
+    name: str = "worker"
+    membership: Membership = Membership.BOTH
     ends: Counter[str] = field(default_factory=Counter)
     slots: list[Slot] = field(default_factory=list)
     n_started: int = 0
@@ -154,23 +171,25 @@ class Workers:
 
     def _new_slot(self) -> Slot:
         number = len(self.slots)
-        name = f"worker-{number}"
-        settings = dict(self.settings)
-        if number % 2 == 0:
-            settings["group_instance_id"] = name
-        self.slots.append(Slot(name, settings, self.folder / f"{name}.log"))
+        name = f"{self.name}-{number}"
+        static = self.membership is Membership.STATIC or (self.membership is Membership.BOTH and number % 2 == 0)
+        self.slots.append(Slot(name, static, self.folder / f"{name}.log"))
         return self.slots[-1]
 
     def _start(self, slot: Slot) -> None:
-        program = ["agents.prove.sabotage", self.sabotage] if self.sabotage else ["agents.prove.worker"]
-        slot.process = _spawn(program, slot.log)
+        slot.said_before = slot.log.stat().st_size if slot.log.exists() else 0
+        slot.process = _spawn(self.program, slot.log)
         slot.frozen = False
         self.n_started += 1
         stdin = slot.process.stdin
         if stdin is None:
-            raise AssertionError("a worker without stdin")
+            raise AssertionError("a process without stdin")
+        home = self.folder / "homes" / slot.name
+        home.mkdir(parents=True, exist_ok=True)
+        own = {"group_instance_id": slot.name if slot.static else None, "home": str(home)}
+        settings = {**self.given["settings"], **own}
         with suppress(BrokenPipeError):
-            stdin.write(orjson.dumps(slot.settings, default=str) + b"\n")
+            stdin.write(orjson.dumps({**self.given, "settings": settings}, default=str) + b"\n")
             stdin.flush()
 
     def _ended(self, slot: Slot, code: int) -> None:
@@ -188,7 +207,22 @@ class Workers:
         slot.again_at = time.monotonic() + _AGAIN_S
 
 
+def partitions_of(slot: Slot) -> list[tuple[str, int]]:
+    """Return the input partitions that a worker had when it last spoke of them."""
+    for line in reversed(_lines(slot.log, since=slot.said_before)):
+        with suppress(orjson.JSONDecodeError):
+            said = orjson.loads(line)
+            if said.get("action") == "assigned":
+                named = (name.rpartition("/") for name in said["partitions"])
+                return [(topic, int(number)) for topic, _, number in named]
+            if said.get("action") == "revoked":
+                return []
+    return []
+
+
 def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    temporary = log.parent / "tmp"
+    temporary.mkdir(exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", *program],
@@ -196,6 +230,7 @@ def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
             stdout=out,
             stderr=out,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end the others
+            env=os.environ | {"TMPDIR": str(temporary)},  # what is killed does not tidy up
         )
 
 
@@ -213,7 +248,7 @@ def _last_line(log: Path) -> str:
     return (_lines(log) or ["it said nothing"])[-1]
 
 
-def _lines(log: Path) -> list[str]:
+def _lines(log: Path, *, since: int = 0) -> list[str]:
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        file.seek(max(since, log.stat().st_size - _TAIL_BYTES))
         return [line for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]

@@ -4,8 +4,9 @@ import json
 from collections import Counter
 
 from agents.prove.checker import Checker, Seen
-from agents.prove.events import LaneName, Place, first_word, places, poison, value
+from agents.prove.events import HEADER, LaneName, Place, first_word, places, poison, value
 from agents.prove.murders import Deed
+from agents.prove.recovery import Stop
 from agents.prove.run import Findings, Order
 from agents.prove.schedule import Kind, Murder
 from agents.prove.timeline import Timeline
@@ -40,7 +41,11 @@ def enriched(place: Place, digest: str = OLD, **changed: object) -> Seen:
         **changed,
     }
     source = f"{TOPICS[place.lane]}/{place.partition}/{place.offset}"
-    headers = [("lexstream-source", source.encode()), ("lexstream-model", f"prove/production={digest}".encode())]
+    headers = [
+        (HEADER, place.id.encode()),
+        ("lexstream-source", source.encode()),
+        ("lexstream-model", f"prove/production={digest}".encode()),
+    ]
     output = "enriched" if place.lane is LaneName.BULK else "replies"
     return Seen(output, place.partition, place.id.encode(), json.dumps(document).encode(), headers)
 
@@ -53,8 +58,10 @@ def dead_letter(place: Place, error: str | None = None) -> Seen:
         "partition": place.partition,
         "offset": place.offset,
         "exception.class.name": named,
+        "stage": bad.stage if bad else "decode",
     }
-    headers = [(f"__connect.errors.{name}", str(fact).encode()) for name, fact in facts.items()]
+    headers = [(HEADER, place.id.encode())]
+    headers += [(f"__connect.errors.{name}", str(fact).encode()) for name, fact in facts.items()]
     return Seen("dead-letters", place.partition, place.id.encode(), value(SEED, place), headers)
 
 
@@ -85,8 +92,9 @@ def findings(judge: Checker | None = None, *, murdered: bool = True, n_uncommitt
         answer_all(judge, swap_at=20)
     judge.close()
     timeline = Timeline(in_per_s=[200, 200], out_per_s=[150, 250], n_published=judge.n_events)
+    stop = Stop(0.5, 0.0, {("documents", 0): 0.75, ("documents", 1): None})
     deeds = [
-        Deed(Murder(0.5, Kind.KILL, 0.0, 0.5), "worker-0", 0.5, 0.5),
+        Deed(Murder(0.5, Kind.KILL, 0.0, 0.5), "worker-0", 0.5, 0.5, static=True, stop=stop),
         Deed(Murder(0.7, Kind.FREEZE, 8.0, 0.5), "worker-1", 0.7, 8.7),
     ]
     return Findings(
@@ -97,7 +105,8 @@ def findings(judge: Checker | None = None, *, murdered: bool = True, n_uncommitt
         [],
         Counter({"exit code 3": 1}),
         n_started=4,
-        n_models=2,
+        n_deploys=2,
+        n_behind=0,
         n_uncommitted=n_uncommitted,
         n_held_back=0,
         seconds=2.5,

@@ -35,7 +35,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
 
     monkeypatch.setattr(module, "_spawn", spawn)
     monkeypatch.setattr(module, "_AGAIN_S", 0.0)
-    made = Workers({"brokers": "b"}, tmp_path)
+    made = Workers({"settings": {"brokers": "b"}}, tmp_path)
     made.add()
     made.add()
     yield made
@@ -74,7 +74,7 @@ def wait_for(slot: Slot, change: int) -> None:
 
 
 def test_every_other_worker_is_a_static_member(workers: Workers) -> None:
-    assert [slot.settings.get("group_instance_id") for slot in workers.slots] == ["worker-0", None]
+    assert [slot.static for slot in workers.slots] == [True, False]
 
 
 def test_a_killed_worker_comes_again(workers: Workers) -> None:

@@ -45,7 +45,7 @@ def test_the_report_says_what_was_done_and_what_came_out() -> None:
     made = report(findings())
     assert made["murdersByKind"] == {"kill -9 a worker": 1, "freeze a worker": 1}
     assert made["cameOut"] == made["published"] == made["events"] == 400
-    assert made["models"] == {"deployed": 2, "answered": 2, "switchedRecords": 16}
+    assert made["models"] == {"deployed": 2, "trained": 0, "answered": 2, "switchedRecords": 16}
     assert set(made["faults"].values()) == {0}
 
 
