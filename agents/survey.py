@@ -1,6 +1,7 @@
 """Counting dead letters: by reason and by source, and the newest of them; with memory for no more than these. Pure."""
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agents.letters import Letter, Selection
@@ -33,6 +34,7 @@ class Survey:
         reasons: By error and stage.
         sources: By topic and partition.
         there: By error and stage, of all letters of the wanted time and source: which reasons one could ask for.
+        keep: What to keep of the newest: by default not their values, which may be megabytes.
     """
 
     selection: Selection
@@ -40,6 +42,7 @@ class Survey:
     reasons: dict[tuple[str, str], Counts] = field(default_factory=dict)
     sources: dict[tuple[str, int], Counts] = field(default_factory=dict)
     there: dict[tuple[str, str], Counts] = field(default_factory=dict)
+    keep: Callable[[Letter], Letter] = Letter.without_value
     _newest: list[tuple[int, int, int, Letter, bool]] = field(default_factory=list)
 
     def take(self, letter: Letter, *, replayed: bool) -> None:
@@ -55,11 +58,15 @@ class Survey:
         source = facts.topic, facts.partition
         self.reasons[reason] = self.reasons.get(reason, _NONE) + one
         self.sources[source] = self.sources.get(source, _NONE) + one
-        entry = (record.timestamp, record.partition, record.offset, letter, replayed)
+        self._keep(letter, replayed=replayed)
+
+    def _keep(self, letter: Letter, *, replayed: bool) -> None:
+        record = letter.record
+        place = record.timestamp, record.partition, record.offset
         if len(self._newest) < self.n_newest:
-            heapq.heappush(self._newest, entry)
-        elif self._newest:
-            heapq.heappushpop(self._newest, entry)
+            heapq.heappush(self._newest, (*place, self.keep(letter), replayed))
+        elif self._newest and place > self._newest[0][:3]:
+            heapq.heapreplace(self._newest, (*place, self.keep(letter), replayed))
 
     @property
     def total(self) -> Counts:
@@ -79,7 +86,7 @@ class Survey:
         """
         known = {word for pair in self.there for word in pair}
         ranked = sorted(self.there.items(), key=lambda each: -each[1].n_letters)
-        words = ", ".join(f"{error} ({stage}, {counts.n_letters:,})" for (error, stage), counts in ranked)
+        words = _visible(", ".join(f"{error} ({stage}, {counts.n_letters:,})" for (error, stage), counts in ranked))
         expected = f"expected one of: {words}" if words else "there are no such dead letters at all"
         if problems := [
             f"--reason {reason}: no dead letter has it; {expected}"
@@ -87,6 +94,11 @@ class Survey:
             if reason not in known
         ]:
             raise InvalidInput(problems)
+
+
+def _visible(text: str) -> str:
+    # Whoever may write to the topic may have written anything, and this goes to a terminal.
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 _NONE = Counts()

@@ -81,20 +81,23 @@ def list_letters(
 
 
 async def _survey(cli: Cli, chosen: "Selection", *, n_newest: int) -> "Survey":
-    from agents.letters import letters_of
+    from agents.letters import Letter, letters_of
     from agents.replayed import read_replayed
     from agents.survey import Survey
 
-    survey = Survey(chosen, n_newest)
+    survey = Survey(chosen, n_newest, keep=_whole if cli.for_machines else Letter.without_value)
     with _reading(cli) as advanced:
         async with cli.client() as client:
             known = await read_replayed(client)
             async with letters_of(client, since_ms=chosen.since_ms, advanced=advanced) as batches:
                 async for batch in batches:
                     for letter in batch:
-                        kept = letter if cli.for_machines else letter.without_value()
-                        survey.take(kept, replayed=letter in known)
+                        survey.take(letter, replayed=letter in known)
     return survey
+
+
+def _whole(letter: "Letter") -> "Letter":
+    return letter
 
 
 class _reading:

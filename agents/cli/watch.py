@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
     from rich.console import RenderableType
 
+    from agents.cli.render.tally import Tally
     from agents.client import Client
 
 Shown = Callable[["ConsumerRecord"], "RenderableType | None"]
@@ -41,8 +42,12 @@ def watch(
     count: Count = None,
     timeout: Timeout = None,
 ) -> None:
-    """Show enriched documents as they come: entities in the text, classes with their confidence, who answered."""
+    """Show enriched documents as they come: entities in the text, classes with their confidence, who answered.
+
+    Dead letters are counted meanwhile by their reasons; --topic dead-letters shows them.
+    """
     from agents.cli.render.stream import RecordView
+    from agents.cli.render.tally import Tally
     from agents.cli.topics import full_name
 
     topics = [full_name(cli.settings.topics, name) for name in topic or ["enriched"]]
@@ -51,7 +56,21 @@ def watch(
     if cli.for_machines:
         cli.run(_watch(cli, topics, lambda record: cli.emit(view.raw(record)), limits, from_beginning=from_beginning))
         return
-    cli.run(_watch(cli, topics, lambda record: cli.out.print(view.show(record)), limits, from_beginning=from_beginning))
+    tally = Tally()
+
+    def show(record: "ConsumerRecord") -> None:
+        tally.take(record)
+        if record.topic in topics:
+            cli.out.print(view.show(record))
+        else:
+            limits.seen -= 1
+
+    read = topics if topic else [*topics, cli.settings.topics.dead_letters]
+    try:
+        cli.run(_watch(cli, read, show, limits, from_beginning=from_beginning, tally=tally))
+    finally:
+        if tally.n_records:
+            cli.err.print(str(tally), style="quiet", markup=False)
 
 
 class Limits:
@@ -91,13 +110,22 @@ async def _watch(
     limits: Limits,
     *,
     from_beginning: bool,
+    tally: "Tally | None" = None,
 ) -> None:
+    from rich.text import Text
+
     status = cli.err.status(f"[quiet]waiting for {', '.join(topics)} (Ctrl-C ends)")
+
+    def show_and_count(record: "ConsumerRecord") -> None:
+        show(record)
+        if tally:
+            status.update(Text(f"{tally} (Ctrl-C ends)", "quiet"))
+
     async with cli.client() as client:
         if cli.err.is_terminal and not cli.for_machines:
             status.start()
         try:
-            await _follow(client, topics, show, limits, from_beginning=from_beginning)
+            await _follow(client, topics, show_and_count, limits, from_beginning=from_beginning)
         finally:
             status.stop()
 

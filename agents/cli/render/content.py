@@ -24,15 +24,14 @@ def content(value: bytes | None, n_bytes: int) -> str:
     """Return the first ``n_bytes``: text as one line, anything else as a hex dump. Its length is bounded, too."""
     if not value:
         return printable(value, n_bytes)
-    head = value[:n_bytes]
-    return hexdump(head) if is_binary(head) else _visible(value, n_bytes)
+    return hexdump(value[:n_bytes]) if is_binary(value, n_bytes) else _visible(value, n_bytes)
 
 
-def is_binary(value: bytes) -> bool:
-    """Tell whether bytes are no text: a zero byte, or many that are no UTF-8 or not visible."""
-    text = value.decode("utf-8", "replace")
+def is_binary(value: bytes, n_bytes: int) -> bool:
+    """Tell whether the first bytes are no text: a zero byte, or many that are no UTF-8 or not visible."""
+    text = _decoded(value, n_bytes, errors="replace")
     n_odd = sum(not (c.isprintable() or c in _LAYOUT) or c == "\N{REPLACEMENT CHARACTER}" for c in text)
-    return b"\0" in value or n_odd > _BINARY_SHARE * len(text)
+    return "\0" in text or n_odd > _BINARY_SHARE * len(text)
 
 
 def hexdump(value: bytes) -> str:
@@ -45,10 +44,14 @@ def hexdump(value: bytes) -> str:
 
 
 def _visible(value: bytes, n_bytes: int) -> str:
-    # A character that is cut in two is left out; one that is half in the value itself is not.
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    text = decoder.decode(value[:n_bytes], final=len(value) <= n_bytes)
+    text = _decoded(value, n_bytes, errors="backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _decoded(value: bytes, n_bytes: int, *, errors: str) -> str:
+    # A character that is cut in two here is left out; one that is but half in the value itself is not.
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    return decoder.decode(value[:n_bytes], final=len(value) <= n_bytes)
 
 
 def _ascii(row: bytes) -> str:

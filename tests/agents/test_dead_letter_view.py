@@ -1,0 +1,130 @@
+"""What people see of dead letters: nothing that somebody else wrote can do anything to their terminal."""
+
+import io
+import unicodedata
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+
+from agents.cli.render.content import content, hexdump, is_binary, printable
+from agents.cli.render.dead_letters import counts_tables, letter_details, letter_lines, letters_table
+from agents.cli.render.tally import Tally
+from agents.letters import Letter, Selection
+from agents.survey import Survey
+from schemas.dead_letters import PREFIX, REPLAY_ATTEMPTS, REPLAYED_FROM, Headers
+from schemas.errors import DecodeError, TasksFailed
+from tests.agents.dead_letter_kit import headers_of, letter
+from tests.agents.records import record
+
+NASTY_TEXT = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e\u2066 \u200b\ufeff \x00\x08\r\n \U000e0041 \ufffd"
+NASTY = NASTY_TEXT.encode() + b"\xed\xa0\x80\xff"
+
+
+def drawn(shown: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(shown)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def harmless(text: str) -> bool:
+    """Whether only new lines of ours and visible characters are in ``text``."""
+    return not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for c in text.replace("\n", ""))
+
+
+def nasty_letter(value: bytes | None = NASTY) -> Letter:
+    names: Headers = [("\x1b[5m" * 200, NASTY)] * 80
+    added = headers_of(DecodeError(NASTY_TEXT), 3, original=names, topic=NASTY_TEXT)
+    said = [(name, NASTY if name.endswith((".stage", ".class.name")) else given) for name, given in added]
+    made = record("n.dead-letters", key=NASTY, value=value, headers=said)
+    found = Letter.read(made)
+    assert found is not None
+    return found
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.binary(max_size=300))
+@example(NASTY)
+def test_no_byte_of_a_dead_letter_reaches_the_terminal_as_it_is(value: bytes) -> None:
+    for as_hex in (False, True):
+        shown = drawn(letter_details(nasty_letter(value), replayed=True, n_bytes=200, as_hex=as_hex))
+        assert harmless(shown)
+        assert len(shown) < 60_000
+    assert harmless(drawn(letter_lines(nasty_letter(value).record)))
+
+
+def test_tables_of_letters_are_as_harmless() -> None:
+    survey = Survey(Selection(), 5)
+    survey.take(nasty_letter(), replayed=True)
+    assert harmless(drawn(letters_table(survey.newest)) + drawn(counts_tables(survey)))
+
+
+def test_what_only_calls_itself_a_dead_letter_is_shown_and_not_an_error() -> None:
+    shown = drawn(letter_lines(record("n.dead-letters", value=NASTY, headers=[(PREFIX + "topic", NASTY)])))
+    assert "not a dead letter" in shown
+    assert harmless(shown)
+
+
+def test_text_comes_as_text_and_anything_else_as_a_hex_dump() -> None:
+    assert content('{"text": "Jürgen"}'.encode(), 100) == '{"text": "Jürgen"}'
+    assert content(b"a\nb", 100) == "a\\nb"
+    assert content(b"", 100) == "(empty)"
+    assert content(None, 100) == "(null)"
+    assert content(b"\x00AB\x80", 100) == hexdump(b"\x00AB\x80")
+    assert hexdump(bytes(range(0x3C, 0x50))).splitlines() == [
+        "00000000  3c 3d 3e 3f 40 41 42 43  44 45 46 47 48 49 4a 4b  |<=>?@ABCDEFGHIJK|",
+        "00000010  4c 4d 4e 4f                                       |LMNO|",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "binary"),
+    [
+        (b"plain", False),
+        (b"a\tb\r\n" * 9, False),
+        (("ünï" * 9).encode(), False),
+        (b"x" * 99 + b"\x1b", False),
+        (b"a\0b", True),
+        (b"\xff" * 9, True),
+    ],
+)
+def test_what_is_binary_is_told_by_what_is_not_visible(value: bytes, binary: bool) -> None:
+    assert is_binary(value, 1000) is binary
+
+
+def test_a_character_is_not_cut_in_two() -> None:
+    assert content("éé".encode(), 3) == "é"
+    assert content(b"abcdefghijklmnop\xc3", 17) == "abcdefghijklmnop\\xc3"
+    assert printable("é".encode() * 9, 3) == "éé…"
+
+
+def test_letters_that_were_replayed_and_that_failed_again_are_marked() -> None:
+    again = letter(2, headers=headers_of(DecodeError("x"), 2, original=[(REPLAY_ATTEMPTS, b"2")]))
+    rows = drawn(letters_table([(letter(1), True), (again, False), (letter(3), False)])).splitlines()
+    assert ["✓" in row for row in rows if "n.documents/1@" in row] == [True, False, False]
+    assert ["failed again, replay 2" in row for row in rows if "n.documents/1@" in row] == [False, True, False]
+
+
+def test_many_sources_are_cut_to_the_largest() -> None:
+    survey = Survey(Selection(), 0)
+    for number in range(30):
+        made = headers_of(TasksFailed("x"), 0, topic=f"topic-{number}", partition=0)
+        survey.take(letter(number, headers=made), replayed=False)
+    survey.take(letter(30, headers=headers_of(TasksFailed("x"), 1, topic="topic-29", partition=0)), replayed=True)
+    shown = drawn(counts_tables(survey))
+    assert "topic-29/0" in shown
+    assert "and 15 more" in shown
+    assert "31 dead letters, 1 of them replayed" in shown
+
+
+def test_a_tally_counts_documents_dead_letters_by_reason_and_replays() -> None:
+    tally = Tally()
+    assert tally.n_records == 0
+    tally.take(record("n.enriched", value=b"{}", headers=[(REPLAYED_FROM, b"n.dead-letters/0/1")]))
+    tally.take(record("n.enriched", value=b"{}"))
+    for error in (DecodeError("x"), DecodeError("y"), TasksFailed("z")):
+        tally.take(letter(error=error).record)
+    assert str(tally) == "2 documents, 3 dead letters (2 DecodeError, 1 TasksFailed), 1 replayed"
+    assert tally.n_records == 5
