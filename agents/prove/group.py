@@ -1,5 +1,6 @@
 """How far the workers' group has committed, asked of Kafka itself."""
 
+import time
 from typing import Any, Final
 
 from agents.prove.clients import confluent_options
@@ -7,6 +8,7 @@ from agents.prove.events import PARTITIONS, LaneName, n_of_partition
 from agents.settings import Settings
 
 ASK_S: Final = 5.0
+_AGAIN_S: Final = 0.2
 LAST_ASK_S: Final = 60.0
 """When nothing else is left to do: the coordinator may have moved just now."""
 
@@ -34,10 +36,14 @@ class Group:
         """Return how many events were not consumed; ``None`` if Kafka does not answer in time."""
         from confluent_kafka import KafkaException, TopicPartition
 
-        places = [TopicPartition(*place) for place in self._ends]
-        try:
-            found = self._consumer.committed(places, timeout=patience_s)
-        except KafkaException:
+        places, end = [TopicPartition(*place) for place in self._ends], time.monotonic() + patience_s
+        found: list[Any] | None = None
+        while found is None and (left_s := end - time.monotonic()) > 0:
+            try:
+                found = self._consumer.committed(places, timeout=left_s)
+            except KafkaException:  # also at once, from a broker that no longer coordinates the group
+                time.sleep(_AGAIN_S)
+        if found is None:
             return None
         n_committed = sum(max(int(at.offset), 0) for at in found)
         return sum(self._ends.values()) - n_committed
