@@ -10,12 +10,14 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 from pydantic import ValidationError
 
 from agents.kafka import client_options, wait_for_broker
 from agents.registry import Registry, RegistryFollower
 from agents.settings import Settings
+from agents.topics import not_allowed
 from schemas.commands import (
     Command,
     DeployCommand,
@@ -182,7 +184,7 @@ class Client:
         """Return the partitions of each of ``topics``.
 
         Raises:
-            InvalidInput: With every topic that does not exist.
+            InvalidInput: With every topic that does not exist, or that we may not see.
         """
         admin = AIOKafkaAdminClient(**client_options(self.settings))
         await admin.start()
@@ -190,6 +192,8 @@ class Client:
             described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
         finally:
             await admin.close()
+        if hidden := [each["topic"] for each in described if each["error_code"] == TopicAuthorizationFailedError.errno]:
+            raise InvalidInput([not_allowed("see", hidden)])
         if missing := sorted(each["topic"] for each in described if each["error_code"]):
             raise InvalidInput([_no_topic(topic, self.settings.namespace) for topic in missing])
         return {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from agents.kafka import client_options
 from agents.settings import Settings
@@ -23,6 +23,7 @@ DEFAULT_PARTITIONS: Final = 4
 _CREATED_S: Final = 20.0
 _COPIES: Final = 3
 """As many brokers keep a partition as there are, but no more than this: any one may die, and a write waits for two."""
+_NOT_ALLOWED: Final = TopicAuthorizationFailedError.errno
 _HEADERS_BYTES: Final = 64 * 1024
 """Room for what a dead letter has beside its event."""
 
@@ -55,6 +56,7 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
     async def replicas(self, names: Sequence[str]) -> dict[str, list[int]]:
         """Return how often each partition is kept, of those topics that are there."""
         described = await self._client.describe_topics(list(names))
+        _require_allowed("see", [topic["topic"] for topic in described if topic["error_code"] == _NOT_ALLOWED])
         return {
             topic["topic"]: [len(partition["replicas"]) for partition in topic["partitions"]]
             for topic in described
@@ -71,6 +73,10 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
         if not resources:
             return {}
         answers = await self._client.describe_configs(resources)
+        _require_allowed(
+            "read the settings of (DescribeConfigs)",
+            [name for answer in answers for code, _, _, name, _ in answer.resources if code == _NOT_ALLOWED],
+        )
         return {
             name: {entry[0]: entry[1] for entry in entries}
             for answer in answers
@@ -162,13 +168,33 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
         raise Unavailable(f"the topics of routes cannot be made: {error!r}") from error
 
 
-async def check_topics(settings: Settings, *, routes: Iterable[str] = ()) -> list[str]:
+def _require_allowed(what: str, topics: Sequence[str]) -> None:
+    if topics:
+        raise InvalidInput([not_allowed(what, topics)])
+
+
+def not_allowed(what: str, topics: Iterable[str]) -> str:
+    """Return the line for topics that Kafka does not let us use."""
+    return (
+        f"Kafka does not let us {what} {', '.join(sorted(topics))}; docs/security.md shows the ACLs of each role"
+    )
+
+
+async def check_topics(
+    settings: Settings, *, routes: Iterable[str] = (), only: Collection[str] | None = None
+) -> list[str]:
     """Return all that is wrong with the topics, each with what to do about it.
 
+    Args:
+        settings: Say which topics there have to be.
+        routes: Names of the routes there are.
+        only: The topics to look at; all by default.
+
     Raises:
+        InvalidInput: If Kafka does not let us look at one.
         Unavailable: If Kafka does not answer.
     """
-    wanted = expected_topics(settings, routes=routes)
+    wanted = [s for s in expected_topics(settings, routes=routes) if only is None or s.name in only]
     try:
         async with _Admin(settings) as admin:
             there = await admin.partitions([spec.name for spec in wanted])
@@ -179,14 +205,14 @@ async def check_topics(settings: Settings, *, routes: Iterable[str] = ()) -> lis
     return topic_problems(settings, wanted, found)
 
 
-async def require_topics(settings: Settings) -> None:
-    """Return if all topics are as they have to be.
+async def require_topics(settings: Settings, *, only: Collection[str] | None = None) -> None:
+    """Return if all topics, or ``only`` some, are as they have to be.
 
     Raises:
         InvalidInput: With all that is wrong, and what to do.
         Unavailable: If Kafka does not answer.
     """
-    if problems := await check_topics(settings):
+    if problems := await check_topics(settings, only=only):
         raise InvalidInput(problems)
 
 

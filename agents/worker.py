@@ -15,6 +15,7 @@ from typing import Any
 
 from prometheus_client import PlatformCollector, ProcessCollector
 
+from agents.acls import Role
 from agents.announcer import Announcer
 from agents.app import Service, create_app, run_app
 from agents.control.controller import Controller
@@ -26,6 +27,7 @@ from agents.loader import Loader
 from agents.logs import setup_logs
 from agents.metrics import Metrics
 from agents.registry import RegistryFollower
+from agents.rights import require_rights
 from agents.settings import Settings
 from agents.topics import check_topics
 from models.engine.engine import Engine
@@ -101,6 +103,7 @@ class _Worker:
         health = HealthServer(settings.metrics_host, settings.metrics_port, registry=metrics.registry, checks=checks)
         await self._started(health)
         await wait_for_broker(settings)
+        await require_rights(settings, Role.WORKER)
         if problems := await check_topics(settings):
             raise InvalidInput(problems)
         self._store = Store(settings.store_url)

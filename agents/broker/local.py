@@ -107,7 +107,7 @@ class LocalBroker:
                 raise Unavailable(f"port {self._address.port} of {self._address.ip} is taken by another program")
             java = find_java(self._environment)
             kafka = find_kafka(self._environment, cache=self._cache, on_progress=on_progress)
-            command = [str(java), *JVM_OPTIONS, *self._extras.jvm_options, *self._prepare(), "-cp", kafka.classpath]
+            command = [str(java), *JVM_OPTIONS, *self._prepare(), *self._extras.jvm_options, "-cp", kafka.classpath]
             if not _meta(self._data):
                 on_progress(Progress("format", "Preparing the broker's folder"))
                 self._format(command)

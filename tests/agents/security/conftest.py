@@ -1,12 +1,15 @@
 """One secured broker for the session: starting one takes seconds."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from agents.broker import LocalBroker
 from agents.broker.address import free_port
 from tests.agents.security.secured import Secured, extras, free_ports, make_certificates, token_endpoint
+from tests.agents.security.story import Call, Values, said_by
 from tests.broker import JARS
 
 
@@ -22,3 +25,15 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             yield Secured(plain, {name: f"127.0.0.1:{port}" for name, port in ports.items()}, certificates, tokens)
         finally:
             broker.stop()
+
+
+@pytest.fixture(scope="session")
+def call_anywhere() -> Call:
+    """Runs a command of ours with some settings and --json; returns the lines of its stdout."""
+
+    def call(values: Values, *words: str) -> list[Any]:
+        code, out, err = said_by(values, *words, "--json")
+        assert code == 0, f"{words}: {err}"
+        return [json.loads(line) for line in out.splitlines()]
+
+    return call

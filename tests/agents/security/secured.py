@@ -91,7 +91,26 @@ def extras(certificates: Certificates, ports: dict[str, int]) -> Extras:
         listeners=tuple(f"{name}://127.0.0.1:{port}" for name, port in ports.items()),
         properties=properties,
         format_options=("--add-scram", f"SCRAM-SHA-512=[name=anna,password={PASSWORD}]"),
+        jvm_options=(f"-Dlog4j2.configurationFile={_audit_settings(certificates.folder)}",),
     )
+
+
+def _audit_settings(folder: Path) -> Path:
+    """Write Log4j's settings: what the authorizer decides goes to ``audit.log``."""
+    settings = folder / "audit.properties"
+    settings.write_text(
+        f"""appender.audit.type=File
+appender.audit.name=audit
+appender.audit.fileName={folder / "audit.log"}
+appender.audit.layout.type=PatternLayout
+appender.audit.layout.pattern=%m%n
+logger.audit.name=kafka.authorizer.logger
+logger.audit.level=debug
+logger.audit.appenderRef.audit.ref=audit
+rootLogger.level=off
+"""
+    )
+    return settings
 
 
 def free_ports() -> dict[str, int]:
@@ -113,6 +132,11 @@ class Secured:
     at: dict[str, str]
     certificates: Certificates
     tokens: "TokenEndpoint"
+
+    @property
+    def audit(self) -> Path:
+        """Where the authorizer writes what it decides."""
+        return self.certificates.folder / "audit.log"
 
     def settings(self, way: str) -> dict[str, str]:
         """Return the settings of one way to log in, as anna."""
