@@ -7,9 +7,11 @@ Compiling a graph takes a tenth of a second; there is no cache of compiled ones.
 
 import logging
 import sys
+import time
 from functools import cache
 from importlib import import_module
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Final
 
 from models.engine.backend import Floats, Ints, one_line
@@ -24,7 +26,16 @@ _INT8_FEATURES: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
 """What multiplies INT8; other processors would gain nothing from it."""
 _INT8_GROUP: Final = 128
 """Channels that share a scale. Measured: 384 is 5 % faster and errs by a quarter more, 64 is 8 % slower."""
-_MEMORY_SIGNS: Final = ("Failed to allocate", "bad_alloc", "bad allocation", "out_of_memory", "out of memory")
+_MEMORY_SIGNS: Final = (
+    "Failed to allocate",
+    "bad_alloc",
+    "bad allocation",
+    "out_of_memory",
+    "out of memory",
+    "can't alloc",
+)
+_REMEMBERED_S: Final = 5.0
+"""How long a micro-batch is refused that is as large as one for which there was no memory."""
 _CACHED_SHAPES: Final = 256
 """Prepared operators a stream keeps. Without a bound of ours it is 5,000, some 0.3 MB each."""
 _HELD: Final = 1.8
@@ -45,6 +56,8 @@ class OpenVinoBackend:
         """
         self.plan = plan
         self.nbytes = int(len(graph) * _HELD)
+        self._compiling = Lock()
+        self._no_memory: tuple[tuple[int, ...], float] = (0, 0), 0.0
         try:
             self._model = _core().read_model(graph, b"")
             self._free = self._requests()
@@ -53,6 +66,8 @@ class OpenVinoBackend:
 
     def encode(self, ids: Ints, mask: Ints) -> Floats:
         """Return hidden states, as ``Backend`` says. They are a copy: the request's next run changes nothing in it."""
+        if len(ids) > 1 and self._is_too_large(ids.shape):
+            raise MemoryError(f"no memory for a micro-batch of {ids.shape}: there was none for another just now")
         free = self._free
         request = free.get()
         try:
@@ -61,10 +76,11 @@ class OpenVinoBackend:
             request.wait()
             result: Floats = request.get_output_tensor(0).data.copy()
         except RuntimeError as error:
-            self._start_anew()
-            if any(sign in str(error) for sign in _MEMORY_SIGNS):
-                raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
-            raise
+            if not any(sign in str(error) for sign in _MEMORY_SIGNS):
+                raise
+            if self._is_replaced(free, ids.shape):
+                return self.encode(ids, mask)
+            raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
         finally:
             free.put(request)
         return result
@@ -76,12 +92,31 @@ class OpenVinoBackend:
             free.put(compiled.create_infer_request())
         return free
 
-    def _start_anew(self) -> None:
-        """Compile again: a graph that could not get its memory once asks for it again at shapes that it had before."""
-        try:
-            self._free = self._requests()
-        except RuntimeError:
-            logger.warning("OpenVINO could not compile its graph again after an error; the old one is kept")
+    def _is_too_large(self, shape: tuple[int, ...]) -> bool:
+        """Whether there was no memory for one that was no larger, a moment ago.
+
+        Its halves are asked for next, and theirs: of each size one is tried, and the graph compiled once for it. A
+        single segment is always tried, for it would be lost.
+        """
+        too_large, until = self._no_memory
+        fits = any(size < limit for size, limit in zip(shape, too_large, strict=True))
+        return not fits and time.monotonic() < until
+
+    def _is_replaced(self, failed: SimpleQueue[Any], shape: tuple[int, ...]) -> bool:
+        """Compile again, unless another thread did so since; return whether it did.
+
+        A graph that got no memory keeps what it got, and fails again at sizes that fitted before. Other errors leave
+        it as it was.
+        """
+        with self._compiling:
+            if self._free is not failed:
+                return True
+            self._no_memory = shape, time.monotonic() + _REMEMBERED_S
+            try:
+                self._free = self._requests()
+            except RuntimeError:
+                logger.warning("OpenVINO could not compile its graph again after an error; the old one is kept")
+            return False
 
 
 def runs_openvino(backend: str) -> bool:

@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +88,90 @@ def test_a_micro_batch_that_breaks_it_is_an_error_and_the_next_one_runs(graph: P
     with pytest.raises(RuntimeError):
         backend.encode(ids, np.ones_like(ids))
     np.testing.assert_array_equal(backend.encode(short, np.ones_like(short)), expected)
+
+
+class ShortOfMemory(OpenVinoBackend):
+    """Has memory for so many segments; a graph that got none fails from then on. Counts what it compiles and runs."""
+
+    def __init__(self, fitting: int) -> None:
+        self.fitting, self.n_compiled, self.n_runs = fitting, 0, 0
+        super().__init__(tiny_graphs()["onnx-fp32"], plan=Plan(backend="openvino-fp32"))
+
+    def _requests(self) -> "SimpleQueue[Any]":
+        self.n_compiled += 1
+        queue: SimpleQueue[Any] = SimpleQueue()
+        queue.put(ShortRequest(self))
+        return queue
+
+
+class ShortRequest:
+    def __init__(self, backend: ShortOfMemory) -> None:
+        self.backend, self.failed, self.ids = backend, False, np.zeros((0, 0), dtype=np.int32)
+
+    def start_async(self, inputs: dict[str, Any]) -> None:
+        self.ids = inputs["input_ids"]
+
+    def wait(self) -> None:
+        self.backend.n_runs += 1
+        self.failed |= len(self.ids) > self.backend.fitting
+        if self.failed:
+            raise RuntimeError("Transpose node with name 'Transpose_149' can't alloc")
+
+    def get_output_tensor(self, _number: int) -> Any:
+        return SimpleNamespace(data=self.ids)
+
+
+def halved(backend: OpenVinoBackend, ids: Any) -> int:
+    """Read a micro-batch as the engine does, halving what breaks; return how many segments were read."""
+    try:
+        return len(backend.encode(ids, np.ones_like(ids)))
+    except MemoryError:
+        middle = len(ids) // 2
+        return 0 if len(ids) == 1 else halved(backend, ids[:middle]) + halved(backend, ids[middle:])
+
+
+@pytest.mark.parametrize(("fitting", "n_compiled"), [(64, 1), (32, 2), (4, 5), (1, 7)])
+def test_a_micro_batch_that_does_not_fit_compiles_the_graph_once_for_each_size(fitting: int, n_compiled: int) -> None:
+    backend = ShortOfMemory(fitting)
+    ids = np.full((64, 16), 1000, dtype=np.int32)
+    assert halved(backend, ids) == 64
+    assert backend.n_compiled == n_compiled
+    assert halved(backend, ids) == 64
+    assert backend.n_compiled == n_compiled
+
+
+def test_what_did_not_fit_is_tried_again_after_a_while() -> None:
+    backend = ShortOfMemory(4)
+    ids = np.full((8, 16), 1000, dtype=np.int32)
+    halved(backend, ids)
+    backend.fitting = 8
+    before = backend.n_runs
+    halved(backend, ids)
+    assert backend.n_runs == before + 2
+    backend._no_memory = backend._no_memory[0], 0.0
+    halved(backend, ids)
+    assert backend.n_runs == before + 3
+
+
+def test_a_shorter_or_smaller_micro_batch_is_no_larger_one() -> None:
+    backend = ShortOfMemory(4)
+    halved(backend, np.full((8, 16), 1000, dtype=np.int32))
+    backend.fitting = 100
+    runs = backend.n_runs
+    for shape in ((7, 99), (99, 15), (1, 99)):
+        assert halved(backend, np.full(shape, 1000, dtype=np.int32)) == shape[0]
+    assert backend.n_runs == runs + 3
+
+
+def test_an_error_that_is_none_of_memory_compiles_nothing(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = OpenVinoBackend(graph.read_bytes(), plan=Plan(backend="openvino-fp32"))
+    compiled = []
+    monkeypatch.setattr(backend, "_requests", lambda: compiled.append(1))
+    ids = np.full((1, 600), 1000, dtype=np.int32)  # its positions end at 128
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            backend.encode(ids, np.ones_like(ids))
+    assert not compiled
 
 
 def test_a_backend_that_the_processor_cannot_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
