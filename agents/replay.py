@@ -148,7 +148,7 @@ class TransactionSender:
         except (KafkaError, TimeoutError) as error:
             if is_fatal(self._producer):
                 raise _taken_over() from error
-            raise Unavailable(f"Kafka did not take what was sent ({type(error).__name__})") from error
+            raise Unavailable(f"Kafka did not confirm what was sent ({type(error).__name__})") from error
         self._replayed.update(changed)
 
     async def _transact(self, messages: list[Outgoing]) -> None:

@@ -219,7 +219,7 @@ def test_a_replay_that_is_killed_and_repeated_loses_and_duplicates_nothing(
     die(*(DecodeError(str(number)) for number in range(total)))
     words = [sys.executable, "-m", "tests.agents.replayer", kafka, namespace]
     progress = []
-    for _ in range(4):
+    for _ in range(3):
         with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as process:
             assert process.stdout is not None
             for _line in range(chance.randrange(1, 10)):
