@@ -122,7 +122,9 @@ def reason(found: Mapping[str, Any]) -> str:
     """Return what the verdict rests on."""
     if found["problems"]:
         return "; ".join(found["problems"])
-    counted = f"each of {found['published']:,} events came out once and in order"
+    n_left = found["published"] - found["cameOut"]
+    counted = f"each of {found['cameOut']:,} events came out once and in order"
+    counted += f", {n_left:,} were not waited for" if n_left else ""
     if found["verdict"] == Verdict.TOO_SHORT:
         return f"{counted}; slopes are judged from {FEWEST_S / 60:.0f} minutes after the warm-up on"
     return f"{counted}; lag, memory, file descriptors and threads stay within their bounds"

@@ -121,12 +121,12 @@ class Run:
         self._publisher.stop()
         published = self._published()
         n_published = sum(published.values())
-        self._drain(n_published)
+        drained = self._drain(n_published)
         self._swapping.shutdown()
         self._stop_worker()
         self._reader.finish(_READ_S)
         self._check()
-        self._tally.close(published)
+        self._tally.close(published if drained else self._tally.reached())
         return Findings(
             minutes=self.order.minutes,
             seconds=seconds,
@@ -185,12 +185,19 @@ class Run:
         label = labels[len(self._swaps) % len(labels)]
         self._swaps.append(self._swapping.submit(deploy, self.settings, label, at_s=self._timeline.now_s))
 
-    def _drain(self, n_published: int) -> None:
-        while self._tally.n_seen < n_published and not self._worker_ended():
-            if self._timeline.silence_s > _SILENCE_S:
-                return
-            self.on_moment(self._timeline.now_s, f"{n_published - self._tally.n_seen:,} events still have to come out")
-            time.sleep(_TICK_S)
+    def _drain(self, n_published: int) -> bool:
+        """Wait until everything has come out or nothing more will; return whether nobody interrupted that."""
+        try:
+            while self._tally.n_seen < n_published and not self._worker_ended():
+                if self._timeline.silence_s > _SILENCE_S:
+                    break
+                n_left = n_published - self._tally.n_seen
+                self.on_moment(self._timeline.now_s, f"{n_left:,} events still have to come out; Ctrl-C leaves them")
+                time.sleep(_TICK_S)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return False
+        return True
 
     def _start_worker(self) -> "subprocess.Popen[bytes]":
         told = {

@@ -99,11 +99,15 @@ class Tally:
             switch = Switch(details["offset"], details["to"])
             self.switches[details["topic"], details["partition"]].append(switch)
 
+    def reached(self) -> dict[tuple[str, int], int]:
+        """Return one more than the last offset that came out, by input topic and partition."""
+        return {place: max([ledger.next - 1, *ledger.ahead]) + 1 for place, ledger in self.ledgers.items()}
+
     def close(self, published: Mapping[tuple[str, int], int]) -> None:
         """Judge what only the end tells.
 
         Args:
-            published: How many events Kafka has, by input topic and partition.
+            published: How many events have to have come out, by input topic and partition.
         """
         for (topic, partition), ledger in self.ledgers.items():
             ledger.n_expected = published[topic, partition]

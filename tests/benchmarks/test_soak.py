@@ -168,6 +168,15 @@ def test_what_is_lost_is_found() -> None:
     assert dict(tally.faults) == {"lost": 1}
 
 
+def test_what_nobody_waited_for_is_not_lost_but_a_gap_is() -> None:
+    tally = Tally(TRAFFIC, TASK, INPUTS)
+    for place in [place for place in GOOD[:100] if place.partition == 0 and place.lane is LaneName.BULK][2:]:
+        tally.enriched(answer(place))
+    tally.close(tally.reached())
+    n_of_first = max(place.offset for place in GOOD[:100] if place.partition == 0 and place.lane is LaneName.BULK) + 1
+    assert tally.faults["lost"] == n_of_first - tally.n_enriched
+
+
 @pytest.mark.parametrize(
     ("message", "fault"),
     [
