@@ -27,7 +27,7 @@ class Committer:
         group: The consumer group.
         answering: Makes the messages, by input topic.
         ownership: What to tell of aborted transactions.
-        patience_s: How long a transaction may take: longer than the broker keeps it open.
+        patience_s: How long a transaction may take: less than the broker keeps it open.
         limits: The largest message of each topic.
         dead_letter_limit: Stops us when everything turns bad.
         status: What is told of each commit.
@@ -85,9 +85,11 @@ class Committer:
         n_events = outcome.n_enriched + outcome.dead.total()
         encoded = time.monotonic()
         self._metrics.observe_stage("encode", encoded - started)
+        self._status.writes(partition.tp)
         try:
-            # NOTE: a client may wait forever, although the broker has long aborted the transaction. Whether it went
-            # through is for the committed offset to say, which is read after new producers fenced these.
+            # NOTE: a client may wait forever for a broker that takes nothing, such as one with too few replicas in
+            # sync. Whether the transaction went through is for the committed offset to say, which is read after new
+            # producers fenced these.
             with self._dead_letter_limit.counted(n_events, outcome.dead):
                 async with asyncio.timeout(self._patience_s):
                     await commit(
@@ -115,6 +117,7 @@ class Committer:
         partition.committed = outcome.next_offset
         partition.served = outcome.served
         self._ownership.succeeded(partition)
+        self._status.written(partition.tp)
         self._status.committed()
         self._count(partition.tp.topic, outcome)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,14 @@ from agents.hotloop.flow import Flow, Supply
 from agents.hotloop.ownership import Ownership
 from agents.hotloop.partitions import Partition, Partitions, Share
 from agents.hotloop.reader import Reader
-from agents.hotloop.status import LoopStatus
+from agents.hotloop.status import REFUSED, LoopStatus
 from agents.hotloop.window import Bounds
 from agents.inference import Urgency
 from agents.lanes import Priority
 from agents.metrics import Metrics
 from agents.routing import Routes
+
+logger = logging.getLogger(__name__)
 
 STOP_S = 2.5
 """How long a stop waits for the windows in the model, and then for the transactions."""
@@ -88,6 +91,7 @@ class HotLoop:
         self._settling: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._crashed: asyncio.Future[None] | None = None
+        self._refused = False
         parts.reader.on_arrival(self.wake)
         parts.reader.rest_while(lambda: any(flow.busy for flow in self._flows))
         long = range(MOST_LONG)
@@ -186,9 +190,20 @@ class HotLoop:
                 n_partitions=len(partitions),
                 has_assignment=ownership.assigned is not None,
             )
+            self._status.keep(ownership.assigned or ())
+            self._say_whether_refused()
             self._metrics.commit_age.set(self._status.commit_age())
             self.wake()  # the serving table may be another one, and partitions may be gone
             await asyncio.sleep(_OBSERVE_S)
+
+    def _say_whether_refused(self) -> None:
+        """One line when the broker stops to take results, and one when it takes them again."""
+        seconds = self._status.refused_s
+        if seconds and not self._refused:
+            logger.warning("%s for %.0f s; waiting, nothing is lost", REFUSED, seconds, extra={"action": "refused"})
+        elif self._refused and not seconds:
+            logger.info("Kafka takes results again", extra={"action": "refused"})
+        self._refused = bool(seconds)
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -41,8 +41,8 @@ REBALANCE_MS = 10_000
 _REQUEST_MS = 20_000
 _MEGABYTE = 1024 * 1024
 _JOIN_S = 20.0
-_TRANSACTIONS = 2
-"""How many transaction timeouts we wait for one transaction."""
+_TRANSACTION_SHARE = 0.7
+"""How long we wait for one transaction, as a share of what the broker does: it fences whoever lets it time out."""
 _RETRY_S = 1.0
 
 
@@ -212,7 +212,7 @@ class HotLoopThread:
             settings.group,
             answering=_answering(settings, limits),
             ownership=ownership,
-            patience_s=_TRANSACTIONS * settings.transaction_timeout_s,
+            patience_s=_TRANSACTION_SHARE * settings.transaction_timeout_s,
             limits=limits,
             dead_letter_limit=DeadLetterLimit(settings.dead_letter_limit),
             status=self.status,

@@ -1,10 +1,17 @@
 """Whether the hot loop gets on. Written by its thread, read by any."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Final
 
+Partition = tuple[str, int]
+REFUSED: Final = (
+    "Kafka has not taken results (too few replicas in sync, a quota, a full disk, or a broker that is away)"
+)
 STALLED_S = 60.0
 """Something waits, and this long nothing was committed: longer than the slowest window of long documents."""
+REFUSED_S = 3.0
+"""A transaction that takes longer is not slow: the broker does not take what is written."""
 
 
 class LoopStatus:
@@ -14,6 +21,7 @@ class LoopStatus:
         self._clock = clock
         self._last_commit: float | None = None
         self._waiting_since: float | None = None
+        self._unwritten: dict[Partition, float] = {}
         self.has_assignment = False
         self.n_partitions = 0
         self.n_waiting = 0
@@ -22,6 +30,25 @@ class LoopStatus:
         """Note a commit."""
         self._last_commit = self._clock()
         self._waiting_since = self._last_commit
+
+    def writes(self, partition: Partition) -> None:
+        """Note that a partition's window is being written, at the first try or again."""
+        self._unwritten.setdefault(partition, self._clock())
+
+    def written(self, partition: Partition) -> None:
+        """Note that it was."""
+        self._unwritten.pop(partition, None)
+
+    def keep(self, ours: Collection[Partition]) -> None:
+        """Forget the partitions that are others' now."""
+        for partition in self._unwritten.keys() - set(ours):
+            self._unwritten.pop(partition, None)
+
+    @property
+    def refused_s(self) -> float:
+        """For how long the broker has not taken what was written; 0 while it does."""
+        longest = max((self._clock() - since for since in list(self._unwritten.values())), default=0.0)
+        return longest if longest > REFUSED_S else 0.0
 
     def observe(self, *, n_waiting: int, n_partitions: int, has_assignment: bool) -> None:
         """Note how things stand."""
@@ -39,6 +66,8 @@ class LoopStatus:
         """Return why the loop is not ready; nothing when it is."""
         if not self.has_assignment:
             return ["no partitions are assigned yet"]
+        if seconds := self.refused_s:
+            return [f"{REFUSED} for {seconds:.0f} s; trying again, nothing is lost"]
         if (since := self._waiting_since) is not None and self._clock() - since > STALLED_S:
             return [f"{self.n_waiting} events wait and nothing was committed for {self._clock() - since:.0f} s"]
         return []
