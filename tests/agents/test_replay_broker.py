@@ -106,6 +106,8 @@ def test_letters_are_listed_and_counted_by_reason_and_source(
     }
     assert run(["dead-letters", "list"]) == 0
     assert "4 dead letters" in capsys.readouterr().out
+    assert run(["watch", "--from-beginning", "--timeout", "0.5"]) == 0
+    assert "0 documents, 4 dead letters (2 DecodeError, " in capsys.readouterr().err
     assert run(["dead-letters", "list", "--reason", "Decode"]) == 1
     assert "expected one of: DecodeError (decode, 2), " in capsys.readouterr().err
 
