@@ -85,10 +85,11 @@ class Frame:
     def axes(self, *, unit: str, places_y: int = _PLACES) -> list[str]:
         """Return both axes with numbers, those of x followed by a unit."""
         right = self.left + self.width
+        digits = 0 if self.most_x >= _PLACES else 1
         parts = [f'<path d="M {self.left} {self.top} V {self.bottom} H {right}" fill="none" stroke="#212529"/>']
         for place in range(_PLACES + 1):
             value = self.most_x * place / _PLACES
-            parts.append(text(self.x(value) - 8, self.bottom + 16, f"{value:.0f} {unit}", size=11))
+            parts.append(text(self.x(value) - 8, self.bottom + 16, f"{value:.{digits}f} {unit}", size=11))
         for place in range(places_y + 1):
             value = self.most_y * place / places_y
             parts.append(text(8, self.y(value) + 4, f"{value:,.0f}", size=11))

@@ -34,11 +34,17 @@ async def open_broker(settings: Settings, folder: Path) -> AsyncIterator[Setting
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
     """Take down what was started also when we are terminated."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 async def _answers(settings: Settings) -> bool:

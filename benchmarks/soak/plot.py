@@ -35,7 +35,7 @@ def _panels(found: dict[str, Any]) -> list[tuple[str, list[Curve]]]:
     return [
         ("lag, events", [("published less answered", "#1971c2", [(_m(s), float(s["lag"])) for s in samples])]),
         (
-            "latency by minute, ms (without the documents of 200 kB)",
+            "latency by minute, ms (200 kB left out)",
             [
                 ("bulk p99", "#e03131", _by_minute(found, "bulk", "p99Ms")),
                 ("bulk p50", "#ffa8a8", _by_minute(found, "bulk", "p50Ms")),
@@ -76,7 +76,7 @@ def used(cpu_s: Points) -> Points:
 
 def _panel(name: str, curves: Sequence[Curve], found: dict[str, Any], *, top: int, minutes: float) -> list[str]:
     most = max([value for _, _, points in curves for _, value in points], default=0.0) or 1.0
-    frame = Frame(_LEFT, top, _WIDTH - _LEFT - 16, _HEIGHT, most_x=minutes, most_y=most)
+    frame = Frame(_LEFT, top, _WIDTH - _LEFT - 40, _HEIGHT, most_x=minutes, most_y=most)
     shade = frame.x(found["warmUpS"] / 60) - _LEFT
     parts = [
         f'<rect x="{_LEFT}" y="{top}" width="{shade:.1f}" height="{_HEIGHT}" fill="{_WARM_UP}"/>',
