@@ -123,7 +123,8 @@ def _language_problem(served: Served, language: str | None) -> tuple[str, str] |
     if language is None:
         return None
     if (primary := primary_language(language)) is None:
-        return "InvalidArgument", f"{language[:50]!r} is no language tag; expected one such as 'en' or 'pt-BR'"
+        got = f"text of {len(language)} characters"  # which may be anything, so it is not shown
+        return "InvalidArgument", f"language: expected a tag such as 'en' or 'pt-BR', got {got}"
     if served.multilingual or primary == primary_language(served.language):
         return None
     return (

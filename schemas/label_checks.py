@@ -19,6 +19,8 @@ from schemas.span_checks import span_problems, span_warnings
 MIN_DOCUMENTS = 10
 MAX_CATEGORIES = 200
 MAX_ID_CHARS = 1024
+MAX_DESCRIPTION_CHARS = 1000
+MAX_LANGUAGE_CHARS = 35
 LONG_TEXT_CHARS = 128_000
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -67,8 +69,16 @@ def _wrong_kind(labels: LabelSet, kind: Kind | None) -> Iterator[str]:
 
 
 def _bad_envelope(labels: LabelSet) -> Iterator[str]:
-    if labels.envelope and not _LANGUAGE.fullmatch(labels.envelope.language):
+    if labels.envelope is None:
+        return
+    if not _is_language(labels.envelope.language):
         yield f"metadata.language: {_no_language(labels.envelope.language)}"
+    for name, text in (
+        ("description", labels.envelope.description),
+        ("storageInputContainerName", labels.envelope.storage_container),
+    ):
+        if len(text) > MAX_DESCRIPTION_CHARS:
+            yield f"metadata.{name}: expected at most {MAX_DESCRIPTION_CHARS} characters, got {len(text)}"
 
 
 def _bad_categories(labels: LabelSet) -> Iterator[str]:
@@ -123,7 +133,7 @@ def _bad_document(document: RawDocument) -> Iterator[str]:
         yield f"{place}: expected some text, got a document without any"
     elif not is_text(document.text):
         yield f"{place}: expected text, got a lone surrogate"
-    if document.language is not None and not _LANGUAGE.fullmatch(document.language):
+    if document.language is not None and not _is_language(document.language):
         yield f"{place}: language: {_no_language(document.language)}"
     if document.dataset is not None and document.dataset not in set(Dataset):
         yield f"{place}: dataset: expected Train or Test, got {quoted(document.dataset)}"
@@ -155,6 +165,10 @@ def _unused_categories(labels: LabelSet) -> Iterator[str]:
     for category in dict.fromkeys(labels.categories):
         if category not in used:
             yield f"category {quoted(category)}: no document has it, so a model cannot learn it"
+
+
+def _is_language(given: str) -> bool:
+    return len(given) <= MAX_LANGUAGE_CHARS and bool(_LANGUAGE.fullmatch(given))
 
 
 def _no_language(given: str) -> str:

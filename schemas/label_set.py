@@ -75,7 +75,7 @@ class RawDocument:
 
     def named(self, within: str = "") -> str:
         """Return its place, or a place ``within`` it, for a sentence."""
-        return f"{self.place}{within} ({self.id[:_MAX_SHOWN_CHARS]})"
+        return f"{self.place}{within} ({self.id[:_MAX_SHOWN_CHARS] if self.id.isprintable() else quoted(self.id)})"
 
     def boundaries(self) -> Iterable[int]:
         """Return every position that a region or label begins or ends at."""

@@ -1,7 +1,14 @@
 """The texts that a labels file speaks of, from a folder."""
 
 from collections.abc import Iterable
+from errno import EFBIG
 from pathlib import Path
+from typing import Final
+
+from schemas.codecs.validation import plain
+
+MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
+"""Largest text that is read at all; what a topic takes is far less."""
 
 
 def read_texts(folder: Path, locations: Iterable[str]) -> tuple[dict[str, str], list[str]]:
@@ -16,12 +23,21 @@ def read_texts(folder: Path, locations: Iterable[str]) -> tuple[dict[str, str], 
         file = _inside(root, location)
         if file is None:
             problems.append(f"{location[:200]!r}: expected the name of a file in the documents' folder")
-        elif file.is_file():
-            try:
-                texts[location] = decode_text(file.read_bytes())
-            except UnicodeDecodeError as error:
-                problems.append(f"{location[:200]}: expected text in UTF-8, got other bytes at position {error.start}")
+            continue
+        try:
+            if file.is_file():
+                texts[location] = decode_text(_read(file))
+        except UnicodeDecodeError as error:
+            problems.append(f"{plain(location)}: expected text in UTF-8, got other bytes at position {error.start}")
+        except OSError as error:
+            problems.append(f"{plain(location)}: expected a file that can be read: {error.strerror}")
     return texts, problems
+
+
+def _read(file: Path) -> bytes:
+    if (n_bytes := file.stat().st_size) > MAX_TEXT_BYTES:
+        raise OSError(EFBIG, f"it has {n_bytes} bytes, more than {MAX_TEXT_BYTES}")
+    return file.read_bytes()
 
 
 def decode_text(content: bytes) -> str:

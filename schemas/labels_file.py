@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from schemas.base import Message
 from schemas.codecs.json import type_name
-from schemas.codecs.validation import sentences
+from schemas.codecs.validation import plain, sentences
 from schemas.errors import InvalidLabels
 from schemas.label_set import Envelope, LabelSet, RawDocument, RawLabel, RawRegion
 from schemas.names import Kind, StringIndexType
@@ -104,7 +104,7 @@ def _kind(metadata: dict[str, Any], assets: dict[str, Any], problems: list[str])
     kinds = {_KINDS.get(name.casefold()) for name in given}
     if len(kinds) == 1 and None not in kinds:
         return kinds.pop()
-    got = " and ".join(name[:50] for name in given) or "nothing"
+    got = " and ".join(plain(name[:50]) for name in given) or "nothing"
     problems.append(f"projectKind: expected one of {', '.join(Kind)} in metadata and assets alike, got {got}")
     return None
 
@@ -112,7 +112,7 @@ def _kind(metadata: dict[str, Any], assets: dict[str, Any], problems: list[str])
 def _unit(given: object, problems: list[str]) -> StringIndexType:
     if isinstance(given, str) and given in set(StringIndexType):
         return StringIndexType(given)
-    got = str(given)[:50] if isinstance(given, str) else type_name(given)
+    got = plain(given[:50]) if isinstance(given, str) else type_name(given)
     problems.append(f"stringIndexType: expected {StringIndexType.UTF16}, got {got}")
     return StringIndexType.UTF16
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.label_set import RawDocument, RawLabel, RawRegion, is_text, quoted
 from schemas.names import StringIndexType
-from schemas.text_index import positions_in, why_no_position
+from schemas.text_index import length_in, positions_in, why_no_position
 
 LONG_ENTITY_CHARS = 500
 
@@ -77,12 +77,13 @@ def _outside_text(document: RawDocument, text: str, unit: StringIndexType) -> It
     for place, region in spans:
         if region.length < 0:
             yield f"{place}: expected a length of at least 0, got {region.length}"
+    length = length_in(text, unit)
     ends = [(place, region.offset, region.offset + region.length) for place, region in spans]
     ends += [(one.place, one.start, one.end) for one in _placed(document)]
     for place, start, end in ends:
         bad = [position for position in dict.fromkeys((start, end)) if position not in usable]
         if bad:
-            yield f"{place}: {'; '.join(why_no_position(text, position, unit) for position in bad)}"
+            yield f"{place}: {'; '.join(why_no_position(position, length, unit) for position in bad)}"
 
 
 def _overlaps(placed: list[_Placed]) -> Iterator[str]:

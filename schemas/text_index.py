@@ -59,9 +59,8 @@ def positions_in(
     return found
 
 
-def why_no_position(text: str, position: int, unit: StringIndexType) -> str:
-    """Say why ``positions_in`` left ``position`` out."""
-    length = length_in(text, unit)
+def why_no_position(position: int, length: int, unit: StringIndexType) -> str:
+    """Say why ``positions_in`` left ``position`` out of a text of ``length``, both counted in ``unit``."""
     if not 0 <= position <= length:
         return f"position {position} is outside the text of {length} {_NAMES[unit]}"
     inside = "a surrogate pair" if unit is StringIndexType.UTF16 else "a character"
@@ -76,12 +75,13 @@ def convert_spans(text: str, spans: Sequence[Span], *, source: StringIndexType, 
     """
     boundaries = [position for offset, length in spans for position in (offset, offset + length)]
     found = positions_in(text, boundaries, source=source, target=target)
-    problems = [
-        f"spans[{i}]: {why_no_position(text, position, source)}"
+    missing = [
+        (i, position)
         for i, (offset, length) in enumerate(spans)
         for position in (offset, offset + length)
         if position not in found
     ]
-    if problems:
-        raise InvalidInput(problems)
+    if missing:
+        there = length_in(text, source)
+        raise InvalidInput([f"spans[{i}]: {why_no_position(position, there, source)}" for i, position in missing])
     return [(found[offset], found[offset + length] - found[offset]) for offset, length in spans]

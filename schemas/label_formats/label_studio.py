@@ -22,7 +22,7 @@ def read_label_studio(tasks: Iterable[object], *, name: str) -> LabelSet:
         place = f"[{number}]"
         try:
             _add(assembly, task, place)
-        except (AttributeError, KeyError, TypeError, ValueError, InvalidInput) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidInput) as error:
             assembly.refuse(place, f"expected a task of Label Studio, got something else ({type(error).__name__})")
     return assembly.finished()
 
@@ -45,9 +45,15 @@ def _add(assembly: Assembly, task: Any, place: str) -> None:
                 return
             entities.append(found)
         elif result["type"] == "choices":
-            classes += value["choices"]
+            classes += _choices(value["choices"])
     name = str(task["id"]) if "id" in task else None
     assembly.add(text, place=place, id=name and f"{name}.txt", entities=entities, classes=classes)
+
+
+def _choices(given: object) -> list[str]:
+    if not isinstance(given, list) or not all(isinstance(choice, str) for choice in given):
+        raise TypeError
+    return given
 
 
 def _text(data: dict[str, Any]) -> str | None:

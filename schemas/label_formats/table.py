@@ -27,7 +27,7 @@ def read_table(content: str, *, name: str) -> LabelSet:
     csv.field_size_limit(_LARGEST_FIELD_CHARS)
     heading = content.partition("\n")[0]
     rows = csv.DictReader(StringIO(content, newline=""), delimiter="\t" if "\t" in heading else ",", strict=True)
-    columns = {(column or "").strip().casefold(): column for column in rows.fieldnames or ()}
+    columns = {(column or "").strip().casefold(): column for column in _heading(rows)}
     one = next((columns[column] for column in _ONE if column in columns), None)
     several = next((columns[column] for column in _SEVERAL if column in columns), None)
     if "text" not in columns or not (one or several):
@@ -44,6 +44,13 @@ def read_table(content: str, *, name: str) -> LabelSet:
     except csv.Error as error:
         assembly.refuse(f"line {rows.reader.line_num}", f"expected a row of CSV: {error}")
     return assembly.finished()
+
+
+def _heading(rows: "csv.DictReader[str]") -> list[str]:
+    try:
+        return list(rows.fieldnames or ())
+    except csv.Error as error:
+        raise InvalidLabels([f"line 1: expected a heading of CSV: {error}"]) from error
 
 
 def _add(assembly: Assembly, fields: dict[str, str | None], classes: list[str], *, place: str) -> None:
