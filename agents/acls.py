@@ -46,6 +46,7 @@ class Role(StrEnum):
     INTERACTIVE = "interactive"
     CONSUMER = "consumer"
     OPERATOR = "operator"
+    REPLAYER = "replayer"
     ADMINISTRATOR = "administrator"
 
 
@@ -57,6 +58,8 @@ PURPOSES: Final = {
     Role.CONSUMER: "a program that reads results in a consumer group of its own, here `indexer`; "
     "`lexstream watch` needs no group",
     Role.OPERATOR: "`lexstream project`, `labels`, `train`, `jobs`, `models`, `deploy`, `swap`, `rollback`, `routes`",
+    Role.REPLAYER: "`lexstream dead-letters list`, `show` and `replay`; to send letters back to other inputs than "
+    "`documents`, `Write` on them, too",
     Role.ADMINISTRATOR: "`lexstream topics create` and `check`",
 }
 CONSUMER_GROUP: Final = "indexer"
@@ -135,6 +138,14 @@ def _operator(settings: Settings) -> Iterator[Acl]:
         yield from _topic(name, Operation.READ)
 
 
+def _replayer(settings: Settings) -> Iterator[Acl]:
+    topics = settings.topics
+    yield from _topic(topics.dead_letters, Operation.READ)
+    yield from _topic(topics.replays, Operation.READ, Operation.WRITE, Operation.CREATE)
+    yield from _topic(topics.documents, Operation.WRITE)
+    yield _transactions(f"{settings.namespace}-replay")
+
+
 def _administrator(settings: Settings) -> Iterator[Acl]:
     makes = Operation.CREATE, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS
     prefix = f"{settings.namespace}."
@@ -156,6 +167,7 @@ _OF_ROLES: Final = {
     Role.INTERACTIVE: _interactive,
     Role.CONSUMER: _consumer,
     Role.OPERATOR: _operator,
+    Role.REPLAYER: _replayer,
     Role.ADMINISTRATOR: _administrator,
 }
 

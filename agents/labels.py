@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
 from agents.kafka import client_options
 from agents.settings import Settings
+from agents.topics import not_allowed
 from agents.writer import Entry
-from schemas.errors import DecodeError, Unavailable
+from schemas.errors import DecodeError, InvalidInput, Unavailable
 from schemas.labels import LabelledDocument
 
 _FETCH_BYTES = 8 * 1024 * 1024
@@ -92,6 +93,8 @@ async def _current(settings: Settings, project: str) -> dict[str, _Place]:
                 found.pop(document_id, None)
             else:
                 found[document_id] = _Place(message.value, message.partition, message.offset)
+    except TopicAuthorizationFailedError as error:
+        raise InvalidInput([not_allowed("read", [settings.topics.labels])]) from error
     except (KafkaError, OSError) as error:
         raise Unavailable(f"the labels cannot be read: {error!r}") from error
     return found

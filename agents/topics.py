@@ -87,6 +87,7 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
         """Make topics and return their names; one that somebody else makes meanwhile is no error."""
         made = [NewTopic(s.name, s.partitions, s.replication, topic_configs=s.config) for s in specs]
         answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
+        _require_allowed("make", [name for name, code, *_ in answer.topic_errors if code == _NOT_ALLOWED])
         for name, code, *more in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 said = " ".join(str(word) for word in more if word) or for_code(code).__name__

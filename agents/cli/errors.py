@@ -38,9 +38,16 @@ def _of_libraries(error: BaseException) -> list[str] | None:
         return [f"{one_line(error.format_message()).rstrip('.')}; see --help"]
     if type(error).__name__ == "ValidationError":
         return _problems(_fields(error))
+    if type(error).__name__.endswith(("AuthorizationFailedError", "AuthorizationFailed")):
+        return [f"Kafka does not let us use {_names(error)}; docs/security.md shows the ACLs of each role"]
     if any(kind.__module__.startswith("aiokafka") for kind in type(error).__mro__):
         return [f"Kafka: {one_line(str(error))}; see `lexstream topics check` and the broker's log"]
     return None
+
+
+def _names(error: BaseException) -> str:
+    names = [name for each in error.args for name in (each if isinstance(each, list | tuple | set) else [each])]
+    return ", ".join(sorted(map(str, names))) or "something"
 
 
 def one_line(text: str) -> str:

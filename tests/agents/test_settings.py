@@ -56,6 +56,19 @@ def test_every_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ({"lanes": "a:a"}, "two different topics"),
         ({"default_tasks": ["loans"]}, "expected PROJECT/DEPLOYMENT"),
         ({"security_protocol": "SASL_SSL"}, "needs sasl_username and sasl_password"),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_username": "anna"},
+            "^security_protocol SASL_SSL needs sasl_password$",
+        ),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER", "sasl_oauth_client_id": "anna"},
+            "^sasl_mechanism OAUTHBEARER needs sasl_oauth_token_url and sasl_oauth_client_secret$",
+        ),
+        (
+            {"sasl_oauth_token_url": "http://idp.example.org/t"},
+            "^sasl_oauth_token_url: got http://idp.example.org, exp",
+        ),
+        ({"ssl_keyfile": "key.pem"}, "^ssl_keyfile needs ssl_certfile"),
     ],
 )
 def test_wrong_values_are_named(options: dict[str, object], said: str, tmp_path: Path) -> None:

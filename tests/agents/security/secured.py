@@ -25,7 +25,7 @@ from agents.broker.config import Extras
 PASSWORD = "correct-horse-battery"
 CLIENT_SECRET = "s3cret &+ of the client"
 WRONG = "wrong-password-wrong"
-USERS = ("anna", "worker", "trainer", "publisher", "consumer", "operator", "administrator", "interactive")
+USERS = ("anna", "worker", "trainer", "publisher", "consumer", "operator", "replayer", "administrator", "interactive")
 _LISTENERS = ("TLS", "MTLS", "SASL_SSL", "SASL_PLAINTEXT")
 
 

@@ -76,6 +76,8 @@ def documents_in_and_out(call: Call, settings_of: SettingsOf, folder: Path) -> N
     (seen,) = call(settings_of(Role.CONSUMER), "watch", "--from-beginning", "--count", "1", "--timeout", "30")
     assert json.dumps(seen).count("Jane")
     call(settings_of(Role.INTERACTIVE), "watch", "--topic", "dead-letters", "--from-beginning", "--count", "1")
+    assert call(settings_of(Role.REPLAYER), "dead-letters", "list")
+    call(settings_of(Role.REPLAYER), "dead-letters", "replay")
 
 
 def read_as_group(values: Values, topic: str) -> bytes:

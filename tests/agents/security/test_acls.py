@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from agents.acls import Acl, Operation, Pattern, Role, acls_of
 from agents.acls import ResourceType as Resource
-from agents.rights import missing_rights
+from agents.rights import missing_rights, require_rights
 from agents.settings import Settings, load_settings
+from schemas.errors import InvalidInput
 from tests.agents.security.inside import working
 from tests.agents.security.secured import Secured
 from tests.agents.security.story import (
@@ -161,7 +163,8 @@ def test_a_process_that_lacks_one_right_names_it_when_it_starts(stage: Stage, ro
         (Role.OPERATOR, "control-events", Operation.READ, "events --timeout 0.5"),
         (Role.OPERATOR, "registry", Operation.READ, "deployments list"),
         (Role.OPERATOR, "labels", Operation.READ, "project show loans"),
-        (Role.ADMINISTRATOR, "", Operation.CREATE, "topics create --lane acls.in:acls.out"),
+        (Role.REPLAYER, "dead-letters", Operation.READ, "dead-letters list"),
+        (Role.ADMINISTRATOR, "", Operation.CREATE, "topics create --lane acls.in{number}:acls.out"),
         (Role.ADMINISTRATOR, "", Operation.DESCRIBE, "topics check"),
         (Role.ADMINISTRATOR, "", Operation.DESCRIBE_CONFIGS, "topics check"),
         (Role.ADMINISTRATOR, "registry", Operation.READ, "topics check"),
@@ -175,21 +178,24 @@ def test_a_command_that_lacks_one_right_says_so_in_one_line(
     stage.authorizer.forbid(role, acl)
     said: list[str] = []
 
+    numbers = count()
+
     def refused() -> bool:
-        code, _, err = said_by(stage.values(role), *words.format(letter=letter).split())
+        line = words.format(letter=letter, number=next(numbers))
+        code, _, err = said_by(stage.values(role), *line.split())
         said[:] = err.splitlines()
         return code == 1 and err.startswith("lexstream: Kafka does not let us")
 
     try:
-        eventually(refused, True)
+        eventually(refused, True, lambda: said)
         assert len(said) == 1
         assert f"{_NAMESPACE}.{topic}" in said[0]
     finally:
         stage.authorizer.allow(role, [acl])
 
 
-def eventually(look: Callable[[], object], expected: object) -> None:
+def eventually(look: Callable[[], object], expected: object, why: Callable[[], object] = lambda: "") -> None:
     """A broker applies what the controller noted a moment later."""
     end = time.monotonic() + 10
     while (found := look()) != expected:
-        assert time.monotonic() < end, found
+        assert time.monotonic() < end, (found, why())
