@@ -18,7 +18,11 @@ from schemas.errors import ArtefactError
 Ints = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
+_Piece = tuple[Ints, Ints, Ints]
+"""Token ids, their bounds, and the words they belong to. Shapes: (T,), (T, 2), (T,)."""
 _SPECIAL_TOKENS = 2
+_GROUP_CHARS = 500_000
+"""So many characters are handed to the library at once: more than a window has, less than a book."""
 _REASON_CHARS = 200
 _PIECE_CHARS = 50_000
 """Texts are tokenised in pieces of at most this length, since the library keeps a few hundred bytes a token."""
@@ -108,11 +112,18 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of every text, in order; however long, nothing is cut off."""
         pieces = [list(_pieces(_without_surrogates(text))) for text in texts]
-        encodings = iter(self._encoded([piece for text in pieces for _, piece in text]))
+        encodings = self._read([piece for text in pieces for _, piece in text])
         return [
             _tokens(classify(text), [(at, next(encodings)) for at, _ in parts])
             for text, parts in zip(texts, pieces, strict=True)
         ]
+
+    def _read(self, pieces: list[str]) -> Iterator[_Piece]:
+        """Give the tokens of each piece; of a book, only some pieces are in the library's own form at a time."""
+        for group in _groups(pieces):
+            for encoding in self._encoded(group):
+                offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+                yield np.array(encoding.ids, dtype=np.int32), offsets, _word_ids(encoding)
 
     def _encoded(self, pieces: list[str]) -> list[tokenizers.Encoding]:
         try:
@@ -149,10 +160,23 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
     yield at, text[at:]
 
 
-def _tokens(classes: Classes, parts: Sequence[tuple[int, tokenizers.Encoding]]) -> Tokens:
-    ids = np.concatenate([np.array(encoding.ids, dtype=np.int32) for _, encoding in parts])
-    offsets = np.concatenate([np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2) + at for at, encoding in parts])
-    words = np.concatenate([_word_ids(encoding) for _, encoding in parts])
+def _groups(pieces: Sequence[str]) -> Iterator[list[str]]:
+    group: list[str] = []
+    n_chars = 0
+    for piece in pieces:
+        if group and n_chars + len(piece) > _GROUP_CHARS:
+            yield group
+            group, n_chars = [], 0
+        group.append(piece)
+        n_chars += len(piece)
+    if group:
+        yield group
+
+
+def _tokens(classes: Classes, parts: Sequence[tuple[int, _Piece]]) -> Tokens:
+    ids = np.concatenate([piece[0] for _, piece in parts])
+    offsets = np.concatenate([piece[1] + at for at, piece in parts])
+    words = np.concatenate([piece[2] for _, piece in parts])
     starts, ends = _without_space(offsets[:, 0], offsets[:, 1], classes)
     word_starts = _word_starts(starts, words, classes)
     return Tokens(ids, starts, ends, word_starts, _word_ends(starts, ends, word_starts, classes))

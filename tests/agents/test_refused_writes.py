@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from agents.broker import LocalCluster
 from agents.broker.address import free_port
@@ -89,7 +91,8 @@ def test_too_few_replicas_lose_nothing_and_double_nothing(cluster: LocalCluster,
         stack.cli("topics", "create", "--partitions", "2")
         store = Store((tmp_path / "store").as_uri())
         good = store.save_manifest(make_manifest(store))
-        entries = [(partition, key, value, ()) for key, value, partition in map(record, (project(), deployment(good)))]
+        found = [record(project()), record(deployment(good))]
+        entries = [(partition, key, value, ()) for key, value, partition in found]
         stack.produce(stack.topic("registry"), entries)
         stack.start(
             "worker",
