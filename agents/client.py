@@ -208,8 +208,8 @@ class Client:
             isolation_level="read_committed",
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.assign([TopicPartition(name, number) for name in names for number in partitions[name]])
             await (consumer.seek_to_beginning() if from_beginning else _seek_to_end(consumer))
             yield consumer

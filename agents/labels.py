@@ -109,8 +109,8 @@ async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         left = consumer.assignment()
         ends = await consumer.end_offsets(left)
         while left := {partition for partition in left if await consumer.position(partition) < ends[partition]}:

@@ -28,6 +28,7 @@ def require_client() -> None:
 
 def confluent_options(settings: Settings) -> dict[str, Any]:
     """Return the options that every client is made with."""
+    key = settings.ssl_keyfile or settings.ssl_certfile
     given = {
         "bootstrap.servers": settings.brokers,
         "security.protocol": settings.security_protocol,
@@ -36,11 +37,24 @@ def confluent_options(settings: Settings) -> dict[str, Any]:
         "sasl.password": settings.sasl_password and settings.sasl_password.get_secret_value(),
         "ssl.ca.location": settings.ssl_cafile and str(settings.ssl_cafile),
         "ssl.certificate.location": settings.ssl_certfile and str(settings.ssl_certfile),
-        "ssl.key.location": settings.ssl_keyfile and str(settings.ssl_keyfile),
+        "ssl.key.location": key and str(key),
         "ssl.key.password": settings.ssl_password and settings.ssl_password.get_secret_value(),
         "log_level": 0,  # it would tell of every connection that is cut, which is what we do here
+        **(_oauth_options(settings) if settings.sasl_mechanism == "OAUTHBEARER" else {}),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _oauth_options(settings: Settings) -> dict[str, Any]:
+    secret = settings.sasl_oauth_client_secret
+    return {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": settings.sasl_oauth_token_url,
+        "sasl.oauthbearer.client.id": settings.sasl_oauth_client_id,
+        "sasl.oauthbearer.client.secret": secret and secret.get_secret_value(),
+        "sasl.oauthbearer.scope": settings.sasl_oauth_scope,
+        "https.ca.location": settings.ssl_cafile and str(settings.ssl_cafile),
+    }
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:
