@@ -60,6 +60,15 @@ def prove(
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=4, help="Workers at first; others join and leave.")] = 2,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=3,
+            help="Of our broker: 1, or 3 for a cluster of which one dies at a time.",
+            show_default="1",
+        ),
+    ] = None,
     members: Annotated[
         Literal["static", "dynamic", "both"],
         typer.Option(help="How workers belong to their group; both: every other one is static."),
@@ -86,9 +95,10 @@ def prove(
     others are trained, by commands that are each handed in two or three times. Meanwhile, by the seed's schedule:
     workers are killed (kill -9) every 2 to 10 seconds, frozen for longer than Kafka waits for them and woken as
     zombies, cut off, slowed down, made to join and to leave; trainers are killed and frozen; the broker is killed and
-    started again, and frozen. A slow consumer lags behind all the time. Then a read_committed reader that shares no
-    code with the worker counts: lost, duplicate, out of order, wrong dead letters, events answered by another model
-    than the switched records say, commands done twice, trainings that did not end in one model.
+    started again, restarted in order, and frozen. A slow consumer lags behind all the time. Then a read_committed
+    reader that shares no code with the worker counts: lost, duplicate, out of order, wrong dead letters, events
+    answered by another model than the switched records say, commands done twice, trainings that did not end in one
+    model.
 
     The model is an echo, so that many events are practical: 100,000 take about a minute and a half on two cores, a
     million about twelve minutes. With --model a real one serves: it has to answer what the bare engine answered before
@@ -103,7 +113,7 @@ def prove(
         "sabotage": sabotage,
     }
     given |= {"model": model, "members": members, "only": only or [], "kill_every": kill_every}
-    report = _proven(cli, **given)
+    report = _proven(cli, nodes=nodes, **given)
     if out is not None:
         _write(report, out)
     if cli.for_machines:
@@ -124,23 +134,27 @@ def _show(cli: Cli, report: dict[str, Any], out: Path | None) -> None:
         cli.out.print(f"the logs of the workers are in {report['logs']}")
 
 
-def _proven(cli: Cli, **given: Any) -> dict[str, Any]:
+def _proven(cli: Cli, *, nodes: int | None, **given: Any) -> dict[str, Any]:
     import shutil
     import tempfile
 
     from agents.bench.broker import terminated_like_interrupted
     from agents.cli.logs import quieten
     from agents.prove.report import report
-    from schemas.errors import LexstreamError
+    from schemas.errors import InvalidInput, InvalidSettings, LexstreamError
 
     quieten()
+    if nodes and not _is_ours(cli):
+        raise InvalidSettings([f"--nodes {nodes} is for a broker of our own, got the brokers {cli.settings.brokers}"])
     order = _order(**given)
     folder = Path(tempfile.mkdtemp(prefix="lexstream-prove-"))
     kept = None
     try:
         with terminated_like_interrupted():
-            found = report(_findings(cli, order, folder, model=given["model"]))
+            found = report(_findings(cli, order, folder, model=given["model"], nodes=nodes))
         kept = None if found["verdict"] == "exactly once" else str(folder)
+    except InvalidInput:
+        raise
     except LexstreamError as error:
         kept = str(folder)
         raise LexstreamError(f"{error} (the workers' logs: {kept})") from error
@@ -174,7 +188,7 @@ def _order(
     )
 
 
-def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None) -> "Findings":
+def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None, nodes: int | None) -> "Findings":
     import uuid
     from dataclasses import replace
 
@@ -182,15 +196,24 @@ def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None) -> "
     from agents.prove.broker import at_brokers, own_broker
     from agents.prove.progress import shown
     from agents.prove.run import prove as run
-    from agents.settings import origins
 
     name = f"lexstream-prove-{uuid.uuid4().hex[:8]}"
-    ours = origins(cli.options, file=cli.file)["brokers"] == "default"
-    place = own_broker(cli.settings, name, folder / "kafka") if ours else at_brokers(cli.settings, name)
+    place = (
+        own_broker(cli.settings, name, folder / "kafka", nodes=nodes or 1)
+        if _is_ours(cli)
+        else at_brokers(cli.settings, name)
+    )
     if model:
         order = replace(order, corpus=asked(cli.settings, model, folder))
     with shown(cli.err, order.n_events) as on_moment, place as (settings, broker):
         return run(settings, order, broker=broker, folder=folder, on_moment=on_moment)
+
+
+def _is_ours(cli: Cli) -> bool:
+    """Whether nobody named a Kafka, so that we start one."""
+    from agents.settings import origins
+
+    return origins(cli.options, file=cli.file)["brokers"] == "default"
 
 
 def _write(report: dict[str, Any], out: Path) -> None:

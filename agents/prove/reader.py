@@ -14,6 +14,7 @@ from schemas.errors import LexstreamError
 
 _POLL_S: Final = 0.2
 _POLL_MESSAGES: Final = 1000
+_AGAIN_S: Final = 0.2
 _ASK_S: Final = 10.0
 _CLOSE_S: Final = 5.0
 
@@ -136,12 +137,9 @@ class Reader:
         from confluent_kafka import Consumer
 
         options = consumer_options(self._settings) | {"isolation.level": "read_uncommitted"}
-        asking = Consumer(options)
+        asking, until = Consumer(options), time.monotonic() + _ASK_S
         try:
-            return {
-                (place.topic, place.partition): asking.get_watermark_offsets(place, timeout=_ASK_S)[1]
-                for place in places
-            }
+            return {(place.topic, place.partition): _end(asking, place, until) for place in places}
         finally:
             asking.close()
 
@@ -154,3 +152,16 @@ class Reader:
 
     def _behind(self, ends: dict[tuple[str, int], int]) -> int:
         return sum(max(0, end - self._ends.get(place, 0)) for place, end in ends.items())
+
+
+def _end(asking: Any, place: Any, until: float) -> int:
+    """Return where a partition ends, from a leader that knows: one that has just become it says that it does not."""
+    from confluent_kafka import KafkaException
+
+    while True:
+        try:
+            return int(asking.get_watermark_offsets(place, timeout=_ASK_S)[1])
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_S)

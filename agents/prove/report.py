@@ -57,6 +57,7 @@ def report(findings: Findings) -> dict[str, Any]:
             "endedByThemselves": dict(findings.ends),
         },
         "recovery": recovered(findings.deeds),
+        "brokerNodes": findings.n_nodes,
         "murders": [_murder(deed) for deed in findings.deeds],
         "murdersByKind": dict(Counter(str(deed.murder.kind) for deed in findings.deeds)),
         "murdersWithoutVictim": len(findings.skipped),

@@ -16,7 +16,7 @@ from agents.prove.checker import Checker, echoed
 from agents.prove.clients import require_client
 from agents.prove.events import PARTITIONS, LaneName, echo_text, value
 from agents.prove.expected import Corpus
-from agents.prove.group import Group
+from agents.prove.group import LAST_ASK_S, Group
 from agents.prove.murders import Deed, Murderer
 from agents.prove.nodes import Broker
 from agents.prove.operator import Operator, echo_models
@@ -90,6 +90,7 @@ class Findings:
     n_uncommitted: int | None
     n_held_back: int
     seconds: float
+    n_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,7 @@ class _Run:
             kinds = frozenset({FINDS[order.sabotage]})
         self._pending = schedule(order.seed, order.seconds, kinds=kinds, kill_every_s=order.kill_every_s)
         self._next_ask_s = 0.0
+        self._n_nodes = len(broker.nodes) if broker else None
 
     def run(self) -> Findings:
         """Do it."""
@@ -235,8 +237,8 @@ class _Run:
     def _tick(self) -> None:
         now = self._timeline.now_s
         while self._pending and self._pending[0].at_s <= now:
-            self._murder(self._pending.pop(0))
-        self._murderer.look_after()
+            self._tell(partial(self._murderer.begin, self._pending.pop(0)))
+        self._tell(self._murderer.look_after)
         self._look_after_all(swaps=not self._publisher.done)
         self._check()
         self._moment(self._murderer.doing)
@@ -246,9 +248,10 @@ class _Run:
         self._trainers.look_after()
         self._operator.look_after(self._timeline.now_s, swaps=swaps)
 
-    def _murder(self, murder: Murder) -> None:
+    def _tell(self, do: Callable[[], None]) -> None:
+        """Do what may begin murders, and tell of them."""
         n_before = len(self._murderer.deeds)
-        self._murderer.begin(murder)
+        do()
         for deed in self._murderer.deeds[n_before:]:
             self._moment(self._murderer.doing, deed)
 
@@ -321,7 +324,8 @@ class _Run:
             n_started=self._workers.n_started + self._trainers.n_started,
             n_deploys=self._operator.n_deploys,
             n_behind=self._straggler.n_behind,
-            n_uncommitted=self._group.n_uncommitted(),
+            n_uncommitted=self._group.n_uncommitted(patience_s=LAST_ASK_S),
             n_held_back=self._reader.n_held_back,
             seconds=seconds,
+            n_nodes=self._n_nodes,
         )

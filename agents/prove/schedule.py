@@ -25,8 +25,6 @@ class Kind(StrEnum):
 
 BROKER_KINDS: Final = frozenset({Kind.KILL_BROKER, Kind.FREEZE_BROKER, Kind.RESTART_BROKER})
 """Only for a broker that is ours to murder."""
-CLUSTER_KINDS: Final = frozenset({Kind.RESTART_BROKER})
-"""Only for a node of several: in order, so that others lead its partitions before it goes."""
 TRAINER_KINDS: Final = (Kind.KILL_TRAINER, Kind.KILL_TRAINER, Kind.FREEZE_TRAINER)
 """In the shares in which they are done."""
 LASTS_S: Final = {
