@@ -134,7 +134,11 @@ class RegistryFollower:
         self._next = 0
 
     async def __aenter__(self) -> "RegistryFollower":
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
