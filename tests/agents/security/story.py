@@ -51,10 +51,7 @@ def set_up(call: Call, settings_of: SettingsOf, folder: Path) -> None:
     call(operator, "labels", "import", PROJECT, str(labels))
     asyncio.run(train(operator))
     call(operator, "deploy", PROJECT, "good", "--deployment", "production")
-    call(operator, "routes", "set", PROJECT, "lenders")
-    assert call(operator, "project", "show", PROJECT)[0]["deployments"]
     assert call(operator, "deployments", "list")[0]
-    call(operator, "labels", "export", PROJECT, str(folder / "exported.jsonl"))
 
 
 async def train(operator: Values) -> None:
@@ -64,17 +61,30 @@ async def train(operator: Values) -> None:
     assert events[-1].event is EventType.SUCCEEDED, events[-1]
 
 
+def look_around(call: Call, settings_of: SettingsOf, folder: Path) -> None:
+    """Do the rest of what operators do."""
+    operator = settings_of(Role.OPERATOR)
+    call(operator, "routes", "set", PROJECT, "lenders")
+    assert call(operator, "project", "show", PROJECT)[0]["deployments"]
+    call(operator, "labels", "export", PROJECT, str(folder / "exported.jsonl"))
+
+
 def documents_in_and_out(call: Call, settings_of: SettingsOf, folder: Path) -> None:
     """Publish, ask, and read what comes out."""
     letter = folder / "letter.txt"
     letter.write_text("Jane lends Bob 9")
     task = f"{PROJECT}/production"
     call(settings_of(Role.PUBLISHER), "publish", str(letter), "--task", task)
-    call(settings_of(Role.PUBLISHER), "publish", str(letter), "--task", f"{PROJECT}/nowhere", "--force")
     (answer,) = call(settings_of(Role.INTERACTIVE), "analyze", task, str(letter))
     assert answer["results"][0]["entities"][0]["text"] == "Jane"
     (seen,) = call(settings_of(Role.CONSUMER), "watch", "--from-beginning", "--count", "1", "--timeout", "30")
     assert json.dumps(seen).count("Jane")
+
+
+def dead_letters(call: Call, settings_of: SettingsOf, folder: Path) -> None:
+    """Publish what nobody can answer, look at it, and send it back."""
+    nowhere = f"{PROJECT}/nowhere"
+    call(settings_of(Role.PUBLISHER), "publish", str(folder / "letter.txt"), "--task", nowhere, "--force")
     call(settings_of(Role.INTERACTIVE), "watch", "--topic", "dead-letters", "--from-beginning", "--count", "1")
     assert call(settings_of(Role.REPLAYER), "dead-letters", "list")
     call(settings_of(Role.REPLAYER), "dead-letters", "replay")

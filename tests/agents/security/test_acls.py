@@ -23,7 +23,9 @@ from tests.agents.security.secured import Secured
 from tests.agents.security.story import (
     Call,
     Values,
+    dead_letters,
     documents_in_and_out,
+    look_around,
     read_as_group,
     said_by,
     set_up,
@@ -100,7 +102,8 @@ def stage(secured: Secured, tmp_path_factory: pytest.TempPathFactory, call_anywh
     with working(made.settings(Role.WORKER), made.settings(Role.TRAINER)):
         set_up(call_anywhere, made.values, home)
         call_anywhere(made.values(Role.ADMINISTRATOR), "topics", "check")
-        documents_in_and_out(call_anywhere, made.values, home)
+        for act in (look_around, documents_in_and_out, dead_letters):
+            act(call_anywhere, made.values, home)
         assert b"Jane" in read_as_group(made.values(Role.CONSUMER), f"{_NAMESPACE}.enriched")
     return made
 

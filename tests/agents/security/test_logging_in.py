@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 import agents.cli.logs
 from agents import kafka
 from agents.broker.address import free_port
 from agents.kafka import wait_for_broker
+from agents.prove.clients import confluent_options
 from agents.settings import Settings, load_settings
 from schemas.errors import InvalidSettings, Unavailable
 from tests.agents.security.inside import working
@@ -19,6 +21,7 @@ from tests.agents.security.secured import CLIENT_SECRET, PASSWORD, WRONG, Secure
 from tests.agents.security.story import Call, Values, documents_in_and_out, said_by, set_up
 
 pytestmark = pytest.mark.broker
+QUIETENED = ("agents", "aiokafka", "asyncio", "kafka")
 _FINAL_S = 10.0
 """Far below the wait for a broker that is away, and enough for a machine that does three other things."""
 
@@ -38,7 +41,8 @@ def settings(values: Values) -> Settings:
 def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """All that is logged, also by commands."""
     monkeypatch.setattr(agents.cli.logs, "quieten", lambda: None)
-    caplog.set_level(logging.INFO)
+    for name in (None, *QUIETENED):
+        caplog.set_level(logging.INFO, logger=name)
     return caplog
 
 
@@ -47,7 +51,8 @@ def ours(namespace: str, tmp_path: Path) -> Values:
     return {"namespace": namespace, "group": namespace, "home": str(tmp_path), "metrics_port": "0"}
 
 
-@pytest.mark.parametrize("way", ["TLS", "mTLS", "PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"])
+# The story of the ACLs has everybody log in with PLAIN.
+@pytest.mark.parametrize("way", ["TLS", "mTLS", "SCRAM-SHA-512", "OAUTHBEARER"])
 def test_worker_trainer_and_commands_work(
     way: str, secured: Secured, ours: Values, call_anywhere: Call, log: pytest.LogCaptureFixture
 ) -> None:
@@ -58,6 +63,9 @@ def test_worker_trainer_and_commands_work(
         set_up(call_anywhere, lambda _: values, tmp_path)
         documents_in_and_out(call_anywhere, lambda _: values, tmp_path)
     call_anywhere(values, "topics", "check")
+    independent = Producer(confluent_options(settings(values)))
+    independent.produce(f"{values['namespace']}.documents", b"{}")
+    assert independent.flush(20) == 0
     assert "ready to serve" in log.text
     assert not secrets_in(log.text)
 
@@ -172,6 +180,7 @@ def test_a_worker_with_a_wrong_password_ends_with_one_line(
 
     values = {**secured.settings("SCRAM-SHA-512"), "sasl_password": WRONG, "home": str(tmp_path), "metrics_port": "0"}
     before = logging.getLogger().handlers[:]
+    logging.getLogger("agents").setLevel(logging.NOTSET)
     try:
         codes = [run(settings(values)) for run in (run_worker, run_trainer)]
     finally:
