@@ -55,9 +55,19 @@ class FakeBroker:
     def status(self) -> "FakeBroker":
         return self
 
+    @property
+    def nodes(self) -> "list[FakeBroker]":
+        return [self]
+
+    def is_whole(self) -> bool:
+        return True
+
     def kill(self) -> bool:
         self.killed += 1
         return True
+
+    def stop(self) -> bool:
+        return False
 
     def start(self) -> None:
         self.started.set()
