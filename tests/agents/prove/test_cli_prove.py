@@ -14,13 +14,20 @@ from schemas.errors import LexstreamError
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
 
 
+@pytest.fixture
+def kafkas() -> list[int]:
+    """How many nodes each broker would have had."""
+    return []
+
+
 @pytest.fixture(autouse=True)
-def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafkas: list[int]) -> list[Order]:
     """Nothing is started; what was asked is noted."""
     asked: list[Order] = []
 
     @contextmanager
-    def no_broker(settings: Any, _name: str, _folder: Path) -> Iterator[tuple[Any, None]]:
+    def no_broker(settings: Any, _name: str, _folder: Path, *, nodes: int) -> Iterator[tuple[Any, None]]:
+        kafkas.append(nodes)
         yield settings, None
 
     def proven(_settings: object, order: Order, **_more: object) -> Findings:
@@ -34,6 +41,17 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     monkeypatch.setattr(broker, "own_broker", no_broker)
     monkeypatch.setattr(run, "prove", proven)
     return asked
+
+
+def test_a_cluster_is_had_on_request_and_only_where_it_is_ours(
+    capsys: pytest.CaptureFixture[str], kafkas: list[int], orders: list[Order]
+) -> None:
+    assert run_program(["prove", "--json"]) == 0
+    assert run_program(["prove", "--nodes", "3", "--json"]) == 0
+    assert kafkas == [1, 3]
+    assert run_program(["prove", "--nodes", "3", "--brokers", "there:9092"]) == 2
+    assert "--nodes 3 is for a broker of our own, got the brokers there:9092" in capsys.readouterr().err
+    assert len(orders) == 2
 
 
 def broken(*_given: object, **_more: object) -> Findings:
