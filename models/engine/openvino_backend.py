@@ -60,7 +60,7 @@ class OpenVinoBackend:
         self._no_memory: tuple[tuple[int, ...], float] = (0, 0), 0.0
         try:
             self._model = _core().read_model(graph, b"")
-            self._free = self._requests()
+            self._free: SimpleQueue[Any] | None = self._requests()
         except RuntimeError as error:
             raise ArtefactCorrupt(f"got a graph for {plan.backend} that cannot be loaded: {one_line(error)}") from error
 
@@ -68,7 +68,7 @@ class OpenVinoBackend:
         """Return hidden states, as ``Backend`` says. They are a copy: the request's next run changes nothing in it."""
         if len(ids) > 1 and self._is_too_large(ids.shape):
             raise MemoryError(f"no memory for a micro-batch of {ids.shape}: there was none for another just now")
-        free = self._free
+        free = self._ready()
         request = free.get()
         try:
             # NOTE: ``infer`` swallows errors where there is one stream of one thread, and gives the last answer again.
@@ -76,14 +76,27 @@ class OpenVinoBackend:
             request.wait()
             result: Floats = request.get_output_tensor(0).data.copy()
         except RuntimeError as error:
-            if not any(sign in str(error) for sign in _MEMORY_SIGNS):
+            if not _is_about_memory(error):
                 raise
-            if self._is_replaced(free, ids.shape):
+            if self._was_given_up(free, ids.shape):
                 return self.encode(ids, mask)
             raise MemoryError(f"no memory for a micro-batch of {ids.shape}") from error
         finally:
             free.put(request)
+            del free, request  # whoever handles the error must not keep the memory of a graph that was given up
         return result
+
+    def _ready(self) -> SimpleQueue[Any]:
+        """Return the requests, of a graph that is compiled anew if the last one was given up."""
+        with self._compiling:
+            if self._free is None:
+                try:
+                    self._free = self._requests()
+                except RuntimeError as error:
+                    if _is_about_memory(error):
+                        raise MemoryError("no memory to compile the encoder's graph again") from error
+                    raise
+            return self._free
 
     def _requests(self) -> SimpleQueue[Any]:
         compiled = _core().compile_model(self._model, "CPU", _properties(self.plan))
@@ -102,8 +115,8 @@ class OpenVinoBackend:
         fits = any(size < limit for size, limit in zip(shape, too_large, strict=True))
         return not fits and time.monotonic() < until
 
-    def _is_replaced(self, failed: SimpleQueue[Any], shape: tuple[int, ...]) -> bool:
-        """Compile again, unless another thread did so since; return whether it did.
+    def _was_given_up(self, failed: SimpleQueue[Any], shape: tuple[int, ...]) -> bool:
+        """Give a graph up, unless another thread did so since; return whether it did.
 
         A graph that got no memory keeps what it got, and fails again at sizes that fitted before. Other errors leave
         it as it was.
@@ -112,11 +125,12 @@ class OpenVinoBackend:
             if self._free is not failed:
                 return True
             self._no_memory = shape, time.monotonic() + _REMEMBERED_S
-            try:
-                self._free = self._requests()
-            except RuntimeError:
-                logger.warning("OpenVINO could not compile its graph again after an error; the old one is kept")
+            self._free = None
             return False
+
+
+def _is_about_memory(error: RuntimeError) -> bool:
+    return any(sign in str(error) for sign in _MEMORY_SIGNS)
 
 
 def runs_openvino(backend: str) -> bool:
