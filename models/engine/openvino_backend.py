@@ -5,7 +5,6 @@ scaled per token and group of channels while it runs, and what is no matrix prod
 Compiling a graph takes a tenth of a second; there is no cache of compiled ones.
 """
 
-import logging
 import sys
 import time
 from functools import cache
@@ -18,8 +17,6 @@ from models.engine.backend import Floats, Ints, one_line
 from models.engine.cpus import cpu_features
 from models.plans import Plan
 from schemas.errors import ArtefactCorrupt
-
-logger = logging.getLogger(__name__)
 
 _CAPABILITIES: Final = {"openvino-bf16": "BF16", "openvino-fp32": "FP32", "openvino-int8": "INT8"}
 _INT8_FEATURES: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
