@@ -22,7 +22,7 @@ MARK: Final = "zQ7hush"
 NAME: Final = "zQ7name"
 """Part of names of projects and deployments: an error says which of them there are not, a log does not."""
 MEGABYTE: Final = 1024 * 1024
-_ODD = "\x00\x01\x1b[2J\r\n\t\x7f\x85\u200b\u202e\u2066\u2028\ufeff\ufffe𝕏😀é߷ก́ "
+_ODD = "\x00\x01\x1b[2J\r\n\t\x7f\x85\u200b\u202e\u2066\u2028\ufeff\ufffe\U0001d54f😀é߷ก\u0301 "
 
 texts = st.text(alphabet=st.one_of(st.sampled_from(_ODD), st.characters(codec="utf-8")), max_size=30).map(
     lambda text: f"{MARK} {text}"
@@ -41,8 +41,16 @@ numbers = st.sampled_from(
         "-Infinity",
         "Infinity",
         "01",
+        "0x10",
+        "1_000",
+        ".5",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "1e308",
+        "+1",
+        "1e",
+        "--1",
     ]
-    + ["0x10", "1_000", ".5", "9223372036854775808", "-9223372036854775809", "1e308", "+1", "1e", "--1"]
 )
 junk: SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts),
@@ -117,9 +125,7 @@ def odd_json(draw: st.DrawFn) -> bytes:
         )
     )
     field = draw(st.sampled_from(["metadata", "text", "id", "tasks", "language", "other", "\\ud800", MARK]))
-    more = draw(
-        st.sampled_from(["", f',"id":{text}', f',"text":{text},"text":7', ',"metadata":{}', ",", "}{", " garbage"])
-    )
+    more = draw(st.sampled_from(["", f',"id":{text}', f',"text":{text},"text":7', ',"metadata":{}', ",", "}{"]))
     wrap = draw(st.sampled_from([inside, f'{{"a":{inside}}}', f"[{inside}]"]))
     return f'{{"id":{text},"text":{text},"{field}":{wrap}{more}}}'.encode("utf-8", "surrogatepass")
 
@@ -132,19 +138,12 @@ def avro_records(draw: st.DrawFn) -> bytes:
 
     n_tasks = draw(st.sampled_from([0, 0, 0, 1, 2]))
     tasks = b"".join(string("loans") + string("production") for _ in range(n_tasks))
-    counted = (long(n_tasks) + tasks if n_tasks else b"") + draw(
-        st.sampled_from([b"\x00"] * 5 + [long(2**50), long(-3)])
-    )
-    metadata = draw(
-        st.sampled_from(["{}", f'{{"a": "{MARK}"}}', "", "[]", "NaN", '{"a": ' + "[" * 300 + "]" * 300 + "}"])
-    )
-    return (
-        string(draw(texts))
-        + string(draw(texts))
-        + draw(st.sampled_from([b"\x00", b"\x02\x04en", b"\x07"]))
-        + counted
-        + string(metadata)
-    )
+    end = draw(st.sampled_from([b"\x00"] * 5 + [long(2**50), long(-3)]))
+    counted = (long(n_tasks) + tasks if n_tasks else b"") + end
+    deep = '{"a": ' + "[" * 300 + "]" * 300 + "}"
+    metadata = string(draw(st.sampled_from(["{}", f'{{"a": "{MARK}"}}', "", "[]", "NaN", deep])))
+    language = draw(st.sampled_from([b"\x00", b"\x02\x04en", b"\x07"]))
+    return string(draw(texts)) + string(draw(texts)) + language + counted + metadata
 
 
 def long(number: int) -> bytes:
@@ -176,6 +175,7 @@ encodings = st.builds(
         ]
     ),
 )
+_ASKED = {"project": "loans", "deployment": "production"}
 little = st.sampled_from(
     [
         None,
@@ -229,9 +229,7 @@ _OTHERS = (
 )
 header = st.tuples(
     st.sampled_from([*_OURS, *_OTHERS]),
-    st.sampled_from(
-        [None, b"", MARK.encode(), b"\xff\xfe" + MARK.encode(), b"loans/production=sha256:" + b"0" * 64, b"9"]
-    ),
+    st.sampled_from([None, b"", MARK.encode(), b"\xff\xfe" + MARK.encode(), b"loans/production=sha256:" + b"0" * 64]),
 )
 headers: SearchStrategy[Headers] = st.one_of(
     st.just(()),
@@ -323,6 +321,6 @@ def giants() -> Sequence[Message]:
         *map(Message, large),
         Message(event(), key=MARK.encode() * MEGABYTE),
         Message(event(), headers=[("big", b"h" * 9 * MEGABYTE)]),
-        Message(event(), headers=[(MARK, b"")] * 100_000),
+        Message(event(), headers=[(MARK, b"")] * 50_000),
         Message(event(), headers=[("h" * 30_000, b"\xff" * 1_000_000)]),
     ]

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow]
 PARTITIONS = 4
 N_EVENTS = 10_000
 N_DRAWN = 300
-MOST_RSS = 1200 * MEGABYTE
+MOST_RSS = 1500 * MEGABYTE
 """What the worker may take with 4 partitions, ``buffer_mb`` 64 and events of 8 MiB; it starts with some 200."""
 _COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 UNREADABLE = {"UnreadableRecord", "OversizedEvent"}
@@ -140,7 +140,7 @@ def publish(settings: Settings, many: Sequence[Message], journal: Journal) -> No
     assert [producer.flush(60) for producer in producers] == [0] * len(producers)
 
 
-def read(settings: Settings, journal: Journal, running: Worker, *, count: int, timeout_s: float = 120) -> None:
+def read(settings: Settings, journal: Journal, running: Worker, *, count: int, timeout_s: float = 60) -> None:
     """Read outputs until each event has one, and a moment longer: what comes too often would show."""
     started = time.monotonic()
     topics = settings.topics
@@ -180,14 +180,11 @@ def judge(settings: Settings, journal: Journal, message: Any) -> None:
             journal.wrong.append(f"{place}: the error's words: {letter.message!r}")
         sent = journal.sent.get(place)
         given = (message.key(), message.value(), original_headers(headers))  # type: ignore[arg-type]
-        if sent and given != (sent.key, sent.value, list(sent.headers)):
-            if letter.error not in UNREADABLE or given != (None, None, []):
-                journal.wrong.append(f"{place}: {letter.error} has other content than the event")
+        whole = sent is None or given == (sent.key, sent.value, list(sent.headers))
+        if not whole and (letter.error not in UNREADABLE or given != (None, None, [])):
+            journal.wrong.append(f"{place}: {letter.error} has other content than the event")
     else:
         journal.errors["enriched"] += 1
-        if not headers:
-            print("NONE", len(message.key() or b""), message.partition(), message.offset(), message.value()[:400], len(message))
-            return
         sources = [value for name, value in headers if name == "lexstream-source"]
         models = [value for name, value in headers if name == "lexstream-model"]
         topic, partition, offset = (sources[-1] or b"").decode().split("/")
@@ -215,7 +212,8 @@ def assert_all_answered(journal: Journal, running: Worker) -> None:
     assert "got 8 partitions" in said
     assert MARK not in said
     assert NAME not in said
-    assert all(orjson.loads(line)["level"] in {"info", "warning"} for line in said.splitlines())
+    ours = [line for line in map(orjson.loads, said.splitlines()) if line["logger"].startswith("agents.")]
+    assert {line["level"] for line in ours} <= {"info", "warning"}
     peak = running.peak_rss()
     print(f"{len(journal.sent)} events: {dict(journal.errors)}; peak RSS {peak // MEGABYTE} MB")
     assert peak < MOST_RSS

@@ -67,8 +67,25 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "location",
-    ["../secret.txt", "/etc/passwd", "a/../../secret.txt", "link.txt", "\x00", "x" * 5000, "", ".", "..", "~/x"]
-    + ["\\..\\secret.txt", "file:///etc/passwd", "a\n\x1b[2Jb.txt", "\u202etxt.a", "/dev/zero", "/proc/self/environ", "fifo"],
+    [
+        "../secret.txt",
+        "/etc/passwd",
+        "a/../../secret.txt",
+        "link.txt",
+        "\x00",
+        "x" * 5000,
+        "",
+        ".",
+        "..",
+        "~/x",
+        "\\..\\secret.txt",
+        "file:///etc/passwd",
+        "a\n\x1b[2Jb.txt",
+        "\u202etxt.a",
+        "/dev/zero",
+        "/proc/self/environ",
+        "fifo",
+    ],
 )
 def test_no_location_leads_out_of_the_folder(folder: Path, location: str) -> None:
     import os
@@ -137,10 +154,13 @@ def test_json_that_is_no_labels_is_said_in_lines(folder: Path, content: Any) -> 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x00" * 100, b"\xff\xfe", b"\xef\xbb\xbf", b"{", b"[" * 5000, b'{"assets":' * 3000, b"PK\x03\x04" + b"\x00" * 99]
-    + [b'"text"x,label\n"a', b"text,label\n\"a\x00\n", b"text,text\n,,,\n", b"a\tO\n-DOCSTART-\n\tB-\n", b"\x1f\x8b\x08" + b"\x00" * 99]
-    + [b'{"text": "a", "entities": [[0, 1e400, "x"]]}', b'{"text": "\\ud800", "label": "x"}', b'{"text":"a","label":{"b":1e308}}'],
-)  # fmt: skip
+    [
+        *(b"", b"\x00" * 100, b"\xff\xfe", b"\xef\xbb\xbf", b"{", b"[" * 5000, b'{"assets":' * 3000),
+        *(b"PK\x03\x04" + b"\x00" * 99, b"\x1f\x8b\x08" + b"\x00" * 99, b'"text"x,label\n"a', b'text,label\n"a\x00\n'),
+        *(b"text,text\n,,,\n", b"a\tO\n-DOCSTART-\n\tB-\n", b'{"text": "a", "entities": [[0, 1e400, "x"]]}'),
+        *(b'{"text": "\\ud800", "label": "x"}', b'{"text":"a","label":{"b":1e308}}'),
+    ],
+)
 def test_bytes_that_are_no_labels_are_said_in_lines(folder: Path, suffix: str, content: bytes) -> None:
     file = folder.parent / f"labels{suffix}"
     file.write_bytes(content)
@@ -151,10 +171,11 @@ def test_bytes_that_are_no_labels_are_said_in_lines(folder: Path, suffix: str, c
 
 def _anywhere(content: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """``content`` with junk in some of its places."""
+    inside: st.SearchStrategy[Any]
     if isinstance(content, dict):
         inside = st.fixed_dictionaries({key: _anywhere(value, depth + 1) for key, value in content.items()})
     elif isinstance(content, list):
-        inside = st.tuples(*[_anywhere(value, depth + 1) for value in content]).map(list)  # type: ignore[assignment]
+        inside = st.tuples(*[_anywhere(value, depth + 1) for value in content]).map(list)
     else:
         return st.one_of(st.just(content), st.just(content), junk)
     return st.integers(0, 9).flatmap(lambda n: inside if n else junk)

@@ -1,0 +1,47 @@
+"""Each fuzz target for some seconds: it returns or raises an error of ours, whatever the bytes.
+
+Longer, and from a terminal: ``python -m tests.fuzz NAME SECONDS``.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.fuzz.targets import TARGETS, corpus
+
+SECONDS = 4
+LEAST_RUNS = 100
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_corpus_passes(name: str) -> None:
+    values = corpus(name)
+    assert values
+    for value in values:
+        TARGETS[name](value)
+
+
+def _fuzzed(name: str) -> tuple[str, int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", name, str(SECONDS)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    return name, done.returncode, done.stderr + done.stdout
+
+
+@pytest.mark.slow
+def test_no_target_breaks_in_some_seconds_of_fuzzing() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(_fuzzed, TARGETS))
+    broken = {name: said[-1500:] for name, code, said in results if code != 0}
+    assert broken == {}
+    runs = {name: int((re.findall(r"Done (\d+) runs", said) or ["0"])[0]) for name, _, said in results}
+    assert min(runs.values()) > LEAST_RUNS, runs
