@@ -28,7 +28,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     told: Callable[[], object] | None = None
 
-    def add_signal_handler(self, _: int, callback: Callable[..., object], *args: object) -> None:  # type: ignore[override]
+    def add_signal_handler(self, _: int, callback: Callable[..., object], *args: object) -> None:
         self.told = callback
 
 
@@ -51,11 +51,9 @@ class _Running(threading.Thread):
         except BaseException as error:
             self.error = error
 
-    def stop(self) -> None:
+    def tell_to_stop(self) -> None:
         if self._loop.told and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.told)
-        self.join(_STOP_S)
-        assert not self.is_alive()
 
 
 def _ends(code: int) -> NoReturn:
@@ -85,5 +83,7 @@ def working(worker: Settings, trainer: Settings) -> Iterator[None]:
             yield
         finally:
             for each in running:
-                each.stop()
-        assert [each.error for each in running] == [None, None]
+                each.tell_to_stop()
+            for each in running:
+                each.join(_STOP_S)
+        assert [(each.is_alive(), each.error) for each in running] == [(False, None)] * 2

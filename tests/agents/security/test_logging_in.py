@@ -179,12 +179,14 @@ def test_a_worker_with_a_wrong_password_ends_with_one_line(
     from agents.worker import run_worker
 
     values = {**secured.settings("SCRAM-SHA-512"), "sasl_password": WRONG, "home": str(tmp_path), "metrics_port": "0"}
-    before = logging.getLogger().handlers[:]
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
     logging.getLogger("agents").setLevel(logging.NOTSET)
     try:
         codes = [run(settings(values)) for run in (run_worker, run_trainer)]
     finally:
-        logging.getLogger().handlers[:] = before
+        root.handlers[:] = before
+        root.setLevel(level)
     lines = capfd.readouterr().err.splitlines()
     assert codes == [2, 2]
     assert len(lines) == 2
