@@ -4,6 +4,9 @@ Each question is a request that changes nothing, since what it names is not ther
 allowed, and only then whether it makes sense.
 """
 
+import asyncio
+import logging
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -24,10 +27,13 @@ from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.errors import InvalidInput, Unavailable
 
+logger = logging.getLogger(__name__)
+
 _NOWHERE: Final = 2**31 - 1
 """A partition that no topic has."""
 _NOBODY: Final = "looks-for-rights"
 _TIMEOUT_MS: Final = 10_000
+_RETRY_S: Final = 0.5
 _REFUSED: Final = {
     error.errno
     for error in (
@@ -44,10 +50,21 @@ async def require_rights(settings: Settings, role: Role) -> None:
 
     Raises:
         InvalidInput: With all that is not allowed, in one line.
-        Unavailable: If Kafka does not answer.
+        Unavailable: If Kafka does not answer within ``broker_wait_s``, as when the node that is asked has just died.
     """
-    if missing := await missing_rights(settings, acls_of(role, settings)):
+    if missing := await _asked_until(time.monotonic() + settings.broker_wait_s, settings, role):
         raise InvalidInput([missing_words(missing, principal=settings.sasl_username, role=role)])
+
+
+async def _asked_until(end: float, settings: Settings, role: Role) -> list[Acl]:
+    while True:
+        try:
+            return await missing_rights(settings, acls_of(role, settings))
+        except Unavailable as error:
+            if time.monotonic() > end:
+                raise
+            logger.warning("%s; asking again", error, extra={"action": "retry"})
+            await asyncio.sleep(_RETRY_S)
 
 
 def missing_words(missing: Iterable[Acl], *, principal: str | None, role: Role) -> str:
