@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from agents import rights
-from agents.acls import Acl
+from agents.acls import Acl, Role
 from agents.rights import require_rights
 from agents.settings import Settings
 from schemas.errors import Unavailable
@@ -26,12 +26,12 @@ class Kafka:
 
 async def test_a_node_that_dies_while_it_is_asked_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = Kafka(monkeypatch, failures=2)
-    await require_rights(Settings(), "worker")
+    await require_rights(Settings(), Role.WORKER)
     assert kafka.asked == 3
 
 
 async def test_it_is_not_waited_for_longer_than_for_a_broker_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = Kafka(monkeypatch, failures=10)
     with pytest.raises(Unavailable, match="a node died"):
-        await require_rights(Settings(broker_wait_s=0), "worker")
+        await require_rights(Settings(broker_wait_s=0), Role.WORKER)
     assert kafka.asked == 1
