@@ -176,9 +176,7 @@ def _require_allowed(what: str, topics: Sequence[str]) -> None:
 
 def not_allowed(what: str, topics: Iterable[str]) -> str:
     """Return the line for topics that Kafka does not let us use."""
-    return (
-        f"Kafka does not let us {what} {', '.join(sorted(topics))}; docs/security.md shows the ACLs of each role"
-    )
+    return f"Kafka does not let us {what} {', '.join(sorted(topics))}; docs/security.md shows the ACLs of each role"
 
 
 async def check_topics(

@@ -116,7 +116,7 @@ class Ownership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         return partition.drop()
 
     async def close(self) -> None:
-        """Give all partitions up for good, also those that a rebalance is about to assign: nobody would release them."""
+        """Give all partitions up for good, also those that a rebalance is about to assign: who would release them?"""
         self._closed = True
         await self.release_all()
 
