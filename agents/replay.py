@@ -35,8 +35,8 @@ _TRANSACTION_BYTES = 32 * 1024 * 1024
 _TRANSACTIONS = 2
 """How many transaction timeouts we wait for one transaction."""
 _STOP_S = 2.0
-_OVERSIZED = "OversizedEvent"
-"""The error of letters that may be without key, value and headers."""
+_EMPTIED = frozenset({"OversizedEvent", "UnreadableRecord"})
+"""Errors of letters that may be without key, value and headers."""
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 
 
@@ -46,7 +46,7 @@ class Refusal(StrEnum):
     FAILED_AGAIN = "failed again after every attempt"
     NO_TOPIC = "its topic does not exist any more"
     NO_INPUT = "its topic is one of ours and no input"
-    EMPTIED = "its content was too large for a letter: publish it again where it came from"
+    EMPTIED = "its content could not be put into a letter: publish it again where it came from"
     TOO_LARGE = "its topic does not take events of this size any more"
 
 
@@ -91,7 +91,7 @@ class Targets:
         topic = letter.facts.topic
         if letter.attempts >= most_attempts:
             return Refusal.FAILED_AGAIN
-        if letter.facts.error == _OVERSIZED and message.value is None:
+        if letter.facts.error in _EMPTIED and message.value is None:
             return Refusal.EMPTIED
         if topic not in self.partitions:
             return Refusal.NO_INPUT if topic.startswith(self.ours) else Refusal.NO_TOPIC

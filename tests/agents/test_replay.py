@@ -157,8 +157,9 @@ def test_a_letter_is_refused_for_what_would_go_wrong_again() -> None:
     assert refused(letter(headers=headers("orders"), value=b"x" * 1000)) is Refusal.TOO_LARGE
 
 
-def test_a_letter_whose_content_did_not_fit_is_not_sent_as_if_it_had_none() -> None:
-    said = [(name, b"OversizedEvent" if name.endswith("class.name") else value) for name, value in headers("orders")]
+@pytest.mark.parametrize("error", [b"OversizedEvent", b"UnreadableRecord"])
+def test_a_letter_without_its_content_is_not_sent_as_if_it_had_none(error: bytes) -> None:
+    said = [(name, error if name.endswith("class.name") else value) for name, value in headers("orders")]
     assert refused(letter(headers=said, value=None)) is Refusal.EMPTIED
     assert refused(letter(headers=headers("orders"), value=None)) is None
 
