@@ -169,10 +169,10 @@ def _order(
     from agents.prove.run import Order
     from agents.prove.schedule import KILL_EVERY_S, Kind
     from agents.prove.workers import Membership, Sabotage
-    from schemas.errors import InvalidInput
+    from schemas.errors import InvalidSettings
 
     if unknown := [name for name in only if name not in _ONLY]:
-        raise InvalidInput([f"--only: got {name!r}, expected one of {', '.join(_ONLY)}" for name in unknown])
+        raise InvalidSettings([f"--only: got {name!r}, expected one of {', '.join(_ONLY)}" for name in unknown])
     events = given["events"] or (_REAL if model else _ECHOED)
     a_second = _REAL_A_SECOND if model else _EVENTS_A_SECOND
     kills = _REAL_KILL_EVERY_S if model else KILL_EVERY_S

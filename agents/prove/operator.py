@@ -23,7 +23,7 @@ TRAINED: Final = "prove-training"
 N_MODELS: Final = 64
 SWAP_EVERY_S: Final = 4.0
 TRAIN_EVERY_S: Final = 6.0
-AGAIN_S: Final = (1.0, 10.0)
+AGAIN_S: Final = (1.0, 6.0)
 """When a command is handed in for the third time, from and to: mostly when it has long been done."""
 _DELIVERED_S: Final = 30.0
 _IDS: Final = UUID("5f0c1f0e-7a3e-4c1b-9d55-6b1f6f0a7d10")

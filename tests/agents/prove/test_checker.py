@@ -1,14 +1,19 @@
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from agents.prove.checker import Checker, Seen
+from agents.prove.commands import Handed
 from agents.prove.events import LaneName, Place, is_long, places
+from agents.prove.sequence import Sequence
 from tests.agents.prove.prove_kit import (
     BAD,
     GOOD,
+    INPUTS,
     N_EVENTS,
     NEW,
     OLD,
@@ -140,6 +145,55 @@ def test_an_event_that_overtook_another_of_its_partition_is_found() -> None:
     answer_all(judge, but=early)
     judge.enriched(enriched(early))
     assert after(judge) == {"reordered": 1}
+
+
+def test_an_answer_or_dead_letter_without_its_events_header_is_found() -> None:
+    place = last(LaneName.BULK)
+    for lost, judged in ((enriched(place), "enriched"), (dead_letter(BAD[-1]), "dead_letter")):
+        judge = checker()
+        answer_all(judge, but=place if judged == "enriched" else BAD[-1])
+        getattr(judge, judged)(Seen(lost.topic, lost.partition, lost.key, lost.value, lost.headers[1:]))
+        assert after(judge) == {"wrongAnswer": 1}
+
+
+def test_a_dead_letter_of_another_stage_is_found() -> None:
+    judge = checker()
+    answer_all(judge, but=BAD[-1])
+    whole = dead_letter(BAD[-1])
+    headers = [(name, b"encode" if name.endswith(".stage") else content) for name, content in whole.headers]
+    judge.dead_letter(Seen(whole.topic, whole.partition, whole.key, whole.value, headers))
+    assert after(judge) == {"wrongOutcome": 1}
+
+
+def test_another_reader_has_to_see_the_same_bytes_in_the_same_order() -> None:
+    for swapped in (False, True):
+        judge = checker()
+        answer_all(judge)
+        theirs: dict[int, Sequence] = defaultdict(Sequence)
+        others = checker()
+        answer_all(others)
+        for partition in range(4):
+            theirs[partition] = others.sequences["enriched", partition]
+        if swapped:
+            theirs[2] = others.sequences["enriched", 3]
+        judge.compare("enriched", theirs)
+        assert after(judge) == ({"slowReader": 1} if swapped else {})
+
+
+def test_commands_and_trainings_that_went_wrong_are_faults() -> None:
+    judge = checker()
+    answer_all(judge)
+    judge.commands.handed["c"] = Handed("deploy")
+    judge.registry_record(Seen("registry", 0, b"command/c", b"{}", []))
+    judge.registry_record(Seen("registry", 0, b"command/d", None, []))
+    assert after(judge) == {"command": 1}
+
+
+def test_who_waits_for_a_partition_is_told_when_something_was_written() -> None:
+    moved: list[tuple[tuple[str, int], float]] = []
+    judge = Checker(SEED, N_EVENTS, INPUTS, moved=lambda place, written: moved.append((place, written)))
+    judge.enriched(replace(enriched(GOOD[0]), written=12.5))
+    assert moved == [(("documents", GOOD[0].partition), 12.5)]
 
 
 def test_control_events_of_others_are_no_switches() -> None:

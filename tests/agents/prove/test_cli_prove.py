@@ -8,7 +8,10 @@ import pytest
 
 from agents.cli.main import run as run_program
 from agents.prove import broker, run
+from agents.prove.expected import Corpus
 from agents.prove.run import Findings, Order
+from agents.prove.schedule import Kind
+from agents.prove.workers import Membership
 from agents.settings import Settings
 from schemas.errors import LexstreamError
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
@@ -78,6 +81,49 @@ def test_what_is_proven_is_written_told_to_machines_and_no_failure(
     assert (tmp_path / "out" / "prove.svg").read_text().startswith("<svg")
     assert [(order.n_events, order.seed, order.seconds, order.sabotage) for order in orders] == [(400, 9, 60.0, None)]
     assert list(tmp_path.glob("lexstream-prove-*")) == []
+
+
+def test_how_and_what_is_murdered_can_be_chosen(orders: list[Order]) -> None:
+    words = ["--only", "kill", "--only", "trainer-freeze", "--kill-every", "12", "--members", "static"]
+    assert run_program(["prove", "--json", *words]) == 0
+    (order,) = orders
+    assert order.kinds == {Kind.KILL, Kind.FREEZE_TRAINER}
+    assert (order.kill_every_s, order.membership, order.n_events) == ((12, 12), Membership.STATIC, 100_000)
+
+
+def test_a_deed_that_nobody_knows_is_refused_with_those_that_are_known(
+    capsys: pytest.CaptureFixture[str], orders: list[Order]
+) -> None:
+    assert run_program(["prove", "--only", "poison"]) == 2
+    assert "got 'poison', expected one of kill, freeze" in capsys.readouterr().err
+    assert orders == []
+
+
+def test_a_real_model_gets_fewer_events_and_answers_that_are_known_before(
+    monkeypatch: pytest.MonkeyPatch, orders: list[Order]
+) -> None:
+    corpus = Corpus(["a"], ["b"], {}, "CustomEntityRecognition", [], {}, frozenset())
+    named: list[str] = []
+
+    def asked(_settings: object, model: str, _folder: Path) -> Corpus:
+        named.append(model)
+        return corpus
+
+    monkeypatch.setattr("agents.prove.asking.asked", asked)
+    assert run_program(["prove", "--model", "loans/v3", "--json"]) == 0
+    (order,) = orders
+    assert (named, order.corpus, order.n_events) == (["loans/v3"], corpus, 3000)
+    assert order.kill_every_s > (2.0, 10.0)
+
+
+def test_a_model_that_is_not_in_the_store_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, orders: list[Order]
+) -> None:
+    assert run_program(["prove", "--model", "loans/v3", "--home", str(tmp_path / "home")]) == 1
+    said = capsys.readouterr().err
+    assert "got no model loans/v3" in said
+    assert len(said.splitlines()) == 1
+    assert orders == []
 
 
 def test_more_events_take_longer(orders: list[Order]) -> None:

@@ -1,5 +1,6 @@
 """The murderer with real processes that do nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from agents.prove import workers as module
 from agents.prove.murders import Murderer
 from agents.prove.schedule import Kind, Murder
-from agents.prove.workers import Slot, Workers
+from agents.prove.workers import Slot, Workers, partitions_of
 from schemas.errors import LexstreamError
 
 _SLEEPER = "import sys; sys.stdin.buffer.read()"
@@ -85,6 +86,42 @@ def wait_for(slot: Slot, change: int) -> None:
 
 def test_every_other_worker_is_a_static_member(workers: Workers) -> None:
     assert [slot.static for slot in workers.slots] == [True, False]
+
+
+def test_whose_partitions_stand_still_is_read_off_the_victims_log(workers: Workers) -> None:
+    victim = workers.slots[0]
+    assert partitions_of(victim) == []
+    lines = [
+        {"action": "assigned", "partitions": ["n.documents/0", "n.documents/10"]},
+        {"action": "revoked", "partitions": []},
+        {"action": "assigned", "partitions": ["n.documents/1"]},
+    ]
+    for n_lines, partitions in ((1, [("n.documents", 0), ("n.documents", 10)]), (2, []), (3, [("n.documents", 1)])):
+        victim.log.write_text("".join(json.dumps(line) + "\n" for line in lines[:n_lines]) + "no JSON\n")
+        assert partitions_of(victim) == partitions
+    murderer = Murderer(workers, None, now_s=Clock())
+    murderer.begin(murder(Kind.KILL))
+    assert murderer.deeds[0].static
+    assert murderer.deeds[0].stop is not None
+    assert list(murderer.deeds[0].stop.seconds) == [("n.documents", 1)]
+    workers.look_after()
+    assert partitions_of(victim) == [], "the new process has none yet"
+
+
+def test_trainers_are_murdered_and_workers_spared(workers: Workers, tmp_path: Path) -> None:
+    trainers, clock = Workers({"settings": {}}, tmp_path, ("x",), "trainer"), Clock()
+    murderer = Murderer(workers, None, now_s=clock, trainers=trainers)
+    murderer.begin(murder(Kind.KILL_TRAINER))
+    assert murderer.skipped
+    trainers.add()
+    murderer.begin(murder(Kind.KILL_TRAINER))
+    trainers.look_after()
+    murderer.begin(murder(Kind.FREEZE_TRAINER, lasts_s=8.0))
+    assert [(deed.whom, deed.stop) for deed in murderer.deeds] == [("trainer-0", None)] * 2
+    assert trainers.candidates() == []
+    assert len(workers.candidates()) == 2
+    murderer.close()
+    trainers.close()
 
 
 def test_a_killed_worker_comes_again(workers: Workers) -> None:

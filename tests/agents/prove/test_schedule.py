@@ -2,7 +2,15 @@ from itertools import pairwise
 
 import pytest
 
-from agents.prove.schedule import BROKER_KINDS, BROKER_REST_S, KILL_EVERY_S, Kind, schedule
+from agents.prove.schedule import (
+    BROKER_KINDS,
+    BROKER_REST_S,
+    KILL_EVERY_S,
+    TRAINER_EVERY_S,
+    TRAINER_KINDS,
+    Kind,
+    schedule,
+)
 from agents.settings import Settings
 
 SEEDS = range(20)
@@ -51,6 +59,20 @@ def test_frozen_workers_wake_after_their_session_has_ended(seed: int) -> None:
 def test_the_broker_gets_a_rest_between_its_deaths(seed: int) -> None:
     broker = [murder for murder in schedule(seed, 300) if murder.kind in BROKER_KINDS]
     assert all(later.at_s >= earlier.until_s + BROKER_REST_S for earlier, later in pairwise(broker))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_trainers_are_murdered_every_few_seconds_and_more_often_killed_than_frozen(seed: int) -> None:
+    murders = [murder for murder in schedule(seed, 600) if murder.kind in TRAINER_KINDS]
+    low, high = TRAINER_EVERY_S
+    assert all(low <= later.at_s - earlier.at_s <= high for earlier, later in pairwise(murders))
+    n_kills = sum(murder.kind is Kind.KILL_TRAINER for murder in murders)
+    assert len(murders) / 2 < n_kills < len(murders)
+
+
+def test_kills_come_as_often_as_is_asked() -> None:
+    kills = schedule(3, 60, kinds={Kind.KILL}, kill_every_s=(15, 15))
+    assert [murder.at_s for murder in kills] == [1.0, 16.0, 31.0, 46.0]
 
 
 def test_only_what_may_be_done_is_done() -> None:
