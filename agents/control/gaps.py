@@ -4,7 +4,6 @@ Faust drops a message that it fetched just before a rebalance, even where the pa
 """
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.kafka import client_options
 from agents.settings import Settings
@@ -16,14 +15,15 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
     Raises:
         KafkaError: If Kafka does not answer.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
+    # NOTE: not by an admin client, which takes a broker that no longer coordinates the group for "nothing committed".
+    consumer = AIOKafkaConsumer(**client_options(settings), group_id=group, enable_auto_commit=False)
+    consumer.assign([partition])
+    await consumer.start()
     try:
-        found = await admin.list_consumer_group_offsets(group, partitions=[partition])
+        offset: int | None = await consumer.committed(partition)
     finally:
-        await admin.close()
-    place = found.get(partition)
-    return None if place is None or place.offset < 0 else int(place.offset)
+        await consumer.stop()
+    return offset
 
 
 async def read_between(

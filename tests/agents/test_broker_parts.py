@@ -1,7 +1,9 @@
 """The parts of the local broker that need none: addresses, Java, jars, the wire, records."""
 
+import errno
 import hashlib
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -24,7 +26,7 @@ from agents.broker.plan import Plan, kept_nodes, write_plan
 from agents.broker.process import Record, end, find, launch, recall, remember
 from agents.broker.progress import Progress, ignore
 from agents.broker.wire import Cluster, PartitionState, ask, ask_partitions
-from schemas.errors import InvalidInput, Unavailable
+from schemas.errors import InvalidInput, NoSpace, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -315,3 +317,17 @@ def test_a_home_is_for_one_node_or_for_three_and_the_other_is_one_clear_line(tmp
         LocalBroker(three, addresses[0]).start()
     assert [kept_nodes(home) for home in (tmp_path, single, three)] == [0, 1, 3]
     assert [len(LocalCluster(home, addresses).nodes) for home in (tmp_path, single, three)] == [0, 0, 3]
+
+
+class FullDisk:
+    def create_dependency(self, coordinate: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", coordinate)
+
+
+def test_a_full_disk_is_called_so_and_leaves_no_jar_that_is_cut_short(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("agents.broker.jars._repository", lambda _cache: FullDisk())
+    with pytest.raises(NoSpace, match=f"no space left in {re.escape(str(tmp_path))}; make some"):
+        find_kafka({}, cache=tmp_path, on_progress=ignore)
+    assert not list(tmp_path.rglob("*.jar"))
