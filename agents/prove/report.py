@@ -7,6 +7,7 @@ from typing import Any, Final
 from agents.prove.checker import FAULTS
 from agents.prove.murders import Deed
 from agents.prove.recovered import recovered
+from agents.prove.recovery import Stop
 from agents.prove.run import Findings
 
 _LEAST_MODELS: Final = 2
@@ -106,6 +107,15 @@ def _murder(deed: Deed) -> dict[str, Any]:
         "atS": round(deed.began_s, 2),
         "endedS": None if deed.ended_s is None else round(deed.ended_s, 2),
         "member": "static" if deed.static else "dynamic",
-        "partitions": len(deed.stop.seconds) if deed.stop else 0,
+        "partitions": _partitions(deed.stop),
         "recoveredS": deed.stop and deed.stop.worst_s and round(deed.stop.worst_s, 2),
+    }
+
+
+def _partitions(stop: Stop | None) -> dict[str, float | None]:
+    """Return the seconds until each partition moved again, by its lane and number."""
+    seconds = stop.seconds.items() if stop else ()
+    return {
+        f"{topic.rpartition('.')[2]}/{number}": None if moved is None else round(moved, 2)
+        for (topic, number), moved in sorted(seconds)
     }
