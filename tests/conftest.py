@@ -9,13 +9,17 @@ from tests.broker import kafka, namespace
 
 __all__ = ["kafka", "namespace"]
 
-_QUIETENED = ("agents", "aiokafka", "asyncio", "kafka")
+_LEVELS = {name: logging.getLogger(name).level for name in ("agents", "aiokafka", "asyncio", "kafka")}
 
 
 @pytest.fixture(autouse=True)
-def _loggers_as_before() -> Iterator[None]:
-    """A command run inside a test silences loggers for the rest of its process, which here goes on."""
-    levels = {name: logging.getLogger(name).level for name in _QUIETENED}
+def _loggers_as_at_first() -> Iterator[None]:
+    """A command inside of a test or of a module's fixture silences loggers for the rest of its process: ours goes on."""
+    _reset_loggers()
     yield
-    for name, level in levels.items():
+    _reset_loggers()
+
+
+def _reset_loggers() -> None:
+    for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)
