@@ -14,7 +14,7 @@ _LEVELS = {name: logging.getLogger(name).level for name in ("agents", "aiokafka"
 
 @pytest.fixture(autouse=True)
 def _loggers_as_at_first() -> Iterator[None]:
-    """A command inside of a test or of a module's fixture silences loggers for the rest of its process: ours goes on."""
+    """A command in a test or in a module's fixture silences loggers for the rest of its process: this one goes on."""
     _reset_loggers()
     yield
     _reset_loggers()
