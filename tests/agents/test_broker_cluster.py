@@ -109,9 +109,7 @@ async def test_a_node_that_does_not_coordinate_a_group_is_not_believed_that_noth
     guard_offsets()
     await create_topics(settings, partitions=1)
     place = TopicPartition(settings.topics.documents, 0)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.brokers, group_id=settings.group, enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, group_id=settings.group, enable_auto_commit=False)
     async with consumer, asyncio.timeout(_PATIENCE_S):
         consumer.assign([place])
         await consumer.commit({place: 7})
