@@ -61,7 +61,8 @@ class EchoModel:
 class EchoEngine:
     """Knows every digest, and answers windows of one urgency one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, thinks_s: Mapping[Urgency, float] = THINKS_S) -> None:
+        self._thinks_s = thinks_s
         self._slow_until = 0.0
         self._n_loaded = 0
         self._threads = {urgency: ThreadPoolExecutor(1, f"echo-{urgency.name}") for urgency in Urgency}
@@ -88,7 +89,7 @@ class EchoEngine:
         return self._threads[urgency].submit(self._think, requests, urgency)
 
     def _think(self, requests: Sequence[Request], urgency: Urgency) -> list[Answer]:
-        time.sleep(SLOW_S if time.monotonic() < self._slow_until else THINKS_S.get(urgency, LONG_THINKS_S))
+        time.sleep(SLOW_S if time.monotonic() < self._slow_until else self._thinks_s.get(urgency, LONG_THINKS_S))
         return [answer(request) for request in requests]
 
 

@@ -12,11 +12,15 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.hotloop.transactions import BUILDER_BYTES, Turns
+from agents.inference import Urgency
 from agents.kafka import client_options
+from agents.prove.echo import EchoEngine
 from agents.prove.worker import Producers, main
 from agents.prove.workers import Sabotage
 from agents.settings import Settings
 
+_THINKS_S: Final = 0.4
+"""So long that there is always a window in the model when a worker is frozen: it commits that when it wakes."""
 _PAUSE_S: Final = 0.1
 """Between the offset and what belongs to it, so that a murder finds the gap."""
 
@@ -103,4 +107,4 @@ PRODUCERS: Final[Mapping[Sabotage, Producers]] = {
 
 
 if __name__ == "__main__":
-    main(PRODUCERS[Sabotage(sys.argv[1])])
+    main(PRODUCERS[Sabotage(sys.argv[1])], echo=EchoEngine(dict.fromkeys(Urgency, _THINKS_S)))

@@ -49,17 +49,18 @@ class ObedientEngine(Engine, Protocol):
         """Take its time for a while."""
 
 
-def main(producers: Producers = new_producers) -> None:
+def main(producers: Producers = new_producers, *, echo: ObedientEngine | None = None) -> None:
     """Run as a process.
 
     Args:
         producers: Makes what commits a partition's windows.
+        echo: What answers if no real model does.
     """
     given: dict[str, Any] = orjson.loads(sys.stdin.buffer.readline())
     settings = Settings(**given["settings"])
     setup_logs(settings.log_level, "json")
     try:
-        asyncio.run(_run(settings, _engine(given["plan"], settings), producers))
+        asyncio.run(_run(settings, _engine(given["plan"], settings) or echo or EchoEngine(), producers))
     except LexstreamError as error:
         say(error)
         end(exit_code(error))
@@ -69,9 +70,9 @@ def main(producers: Producers = new_producers) -> None:
     end(OK)
 
 
-def _engine(plan: dict[str, Any] | None, settings: Settings) -> ObedientEngine:
+def _engine(plan: dict[str, Any] | None, settings: Settings) -> ObedientEngine | None:
     if plan is None:
-        return EchoEngine()
+        return None
     from agents.prove.real import real_engine
 
     return real_engine(settings, plan)

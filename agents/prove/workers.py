@@ -1,6 +1,7 @@
 """Workers and trainers of a run: started, murdered, started again. Each has a slot, whose name outlives it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ MOST: Final = 4
 LEAST: Final = 1
 _AGAIN_S: Final = 0.3
 _LEAVE_S: Final = 25.0
+_RAISED: Final = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception))(?:: .*)?$")
+"""The last line of what nobody caught."""
 _TAIL_BYTES: Final = 64 * 1024
 _HOPELESS: Final = frozenset({BAD_SETTINGS, TOO_MANY_DEAD_LETTERS})
 
@@ -241,7 +244,8 @@ def _why(log: Path) -> str:
             said = orjson.loads(line)
             if said.get("action") == "leave":
                 return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
-    return "without a word"
+    raised = _RAISED.match(_last_line(log))
+    return raised[1] if raised else "without a word"
 
 
 def _last_line(log: Path) -> str:

@@ -246,3 +246,16 @@ def test_why_a_worker_left_by_itself_is_read_off_its_log(workers: Workers, monke
     workers.look_after()
     assert workers.ends == {"exit code 3, Fenced": 1}
     assert workers.n_started == 4
+
+
+def test_what_nobody_caught_is_named_by_the_last_line(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_program: object, log: Path) -> "subprocess.Popen[bytes]":
+        log.write_text("Traceback (most recent call last):\n  frames\naiokafka.errors.KafkaError: it is away\n")
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(module, "_spawn", broken)
+    slot = workers.add()
+    assert slot.process is not None
+    slot.process.wait(10)
+    workers.look_after()
+    assert workers.ends == {"exit code 1, aiokafka.errors.KafkaError": 1}

@@ -35,13 +35,13 @@ def prove(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[st
     return code, printed
 
 
-@pytest.mark.parametrize("seeds", [(1, 2, 3)])
+@pytest.mark.parametrize("seeds", [(3, 6, 7)])
 def test_twenty_thousand_events_and_murders_of_everybody_lose_duplicate_and_reorder_nothing(
     capsys: pytest.CaptureFixture[str], home: Path, seeds: tuple[int, ...]
 ) -> None:
     done: Counter[str] = Counter()
     for seed in seeds:
-        words = ["--events", "20000", "--seconds", "22", "--seed", str(seed)]
+        words = ["--events", "20000", "--seconds", "18", "--seed", str(seed)]
         code, found = prove(capsys, "--home", str(home), *words)
         assert (code, found["verdict"]) == (0, "exactly once"), found
         assert found["published"] == found["cameOut"] == 20_000
