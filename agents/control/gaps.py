@@ -4,6 +4,7 @@ Faust drops a message that it fetched just before a rebalance, even where the pa
 """
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.kafka import client_options
 from agents.settings import Settings
@@ -15,15 +16,14 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
     Raises:
         KafkaError: If Kafka does not answer.
     """
-    # NOTE: not by an admin client, which takes a broker that no longer coordinates the group for "nothing committed".
-    consumer = AIOKafkaConsumer(**client_options(settings), group_id=group, enable_auto_commit=False)
-    consumer.assign([partition])
-    await consumer.start()
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
     try:
-        offset: int | None = await consumer.committed(partition)
+        found = await admin.list_consumer_group_offsets(group, partitions=[partition])
     finally:
-        await consumer.stop()
-    return offset
+        await admin.close()
+    place = found.get(partition)
+    return None if place is None or place.offset < 0 else int(place.offset)
 
 
 async def read_between(
