@@ -1,6 +1,7 @@
 """The controller: takes commands in order, decides, and writes all their effects in one transaction."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -36,6 +37,10 @@ _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 0.005
+_SKIPPED_S: Final = 5.0
+"""How often to look for commands that nobody handles, and how long a command may wait for that."""
+_ANSWER_S: Final = 30.0
+_END: Final = 2**62
 
 
 class Current(Protocol):
@@ -54,7 +59,13 @@ class Controller:
     """
 
     def __init__(
-        self, settings: Settings, registry: Current, store: Blobs, *, leave: Callable[[BaseException], object] = leave
+        self,
+        settings: Settings,
+        registry: Current,
+        store: Blobs,
+        *,
+        leave: Callable[[BaseException], object] = leave,
+        look_s: float = _SKIPPED_S,
     ) -> None:
         """Make a controller.
 
@@ -63,6 +74,7 @@ class Controller:
             registry: Follows the registry, on the same event loop.
             store: The model store.
             leave: Ends the process when something happens that must not.
+            look_s: How often to look for commands that were skipped.
         """
         self._settings = settings
         self._registry = registry
@@ -76,6 +88,10 @@ class Controller:
         )
         self._jobs: AIOKafkaProducer | None = None
         self._next: dict[TopicPartition, int] = {}
+        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._handling = asyncio.Lock()
+        self._look_s = look_s
+        self._looking: asyncio.Task[None] | None = None
 
     def register(self, app: Any) -> None:
         """Make the app's agent on the control topic."""
@@ -93,12 +109,21 @@ class Controller:
                 )
 
         app.agent(topic, name=f"{self._settings.group}.controller")(controller)
+        app.on_partitions_assigned.connect(self.on_assigned)
+
+    def on_assigned(self, _app: Any, assigned: Iterable[TopicPartition], **_: Any) -> None:
+        """Take note of the partitions that are ours now."""
+        self._assigned = frozenset(tp for tp in assigned if tp.topic == self._settings.topics.control)
 
     async def start(self) -> None:
-        """Return at once: the first command connects."""
+        """Begin to look for commands that were skipped; the first command connects."""
+        self._looking = asyncio.create_task(self._look_for_skipped(), name="skipped-commands")
 
     async def stop(self) -> None:
         """Let go of the producers, after Faust was stopped."""
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
         await self._writer.stop()
         producer, self._jobs = self._jobs, None
         if producer:
@@ -115,6 +140,38 @@ class Controller:
             offset: The message's.
             ours: Whether the partition is still ours.
         """
+        async with self._handling:
+            await self._handle(value, partition, offset, ours)
+
+    async def _look_for_skipped(self) -> None:
+        """Handle what waits in our partitions although nothing is being handled: Faust may have skipped it.
+
+        The next command would bring it along, but nobody knows when that comes. What has only just arrived is left to
+        Faust: it has to be there when we look twice.
+        """
+        seen: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(self._look_s)
+            for partition in self._assigned:
+                with contextlib.suppress(KafkaError, OSError):
+                    seen[partition] = await self._handle_skipped(partition, before=seen.get(partition, -1))
+
+    async def _handle_skipped(self, partition: TopicPartition, *, before: int) -> int:
+        """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
+        if self._handling.locked():
+            return -1
+        async with asyncio.timeout(_ANSWER_S):
+            committed = await committed_offset(self._settings, group_of(self._settings, "worker"), partition)
+            waiting = await read_between(self._settings, partition, start=committed, end=_END)
+        if ready := [(place, value) for place, value in waiting if place <= before]:
+            place, value = ready[-1]
+            self._next.clear()
+            await self.handle(value, partition=partition, offset=place, ours=lambda: partition in self._assigned)
+        return waiting[-1][0] if waiting else -1
+
+    async def _handle(
+        self, value: bytes | None, partition: TopicPartition, offset: int, ours: Callable[[], bool]
+    ) -> None:
         pause_s = 0.1
         while True:
             try:
@@ -142,10 +199,11 @@ class Controller:
         missed: list[tuple[int, bytes | None]] = []
         if self._next.get(partition) != offset:
             group = group_of(self._settings, "worker")
-            committed = await committed_offset(self._settings, group, partition)
-            if committed is not None and committed > offset:
-                return []
-            missed = await read_between(self._settings, partition, start=committed, end=offset)
+            async with asyncio.timeout(_ANSWER_S):
+                committed = await committed_offset(self._settings, group, partition)
+                if committed is not None and committed > offset:
+                    return []
+                missed = await read_between(self._settings, partition, start=committed, end=offset)
         if missed:
             logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
         return [*missed, (offset, value)]

@@ -1,5 +1,6 @@
 """Commands that were skipped, and commits whose answer got lost, without a broker."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Log:
         return self.committed
 
     async def read_between(self, *_: object, start: int | None, end: int) -> list[tuple[int, bytes | None]]:
-        return [(place, self.commands[place]) for place in range(start or 0, end)]
+        return [(place, self.commands[place]) for place in range(start or 0, min(end, len(self.commands)))]
 
 
 CREATE = [
@@ -72,8 +73,8 @@ def settings(tmp_path: Path) -> Settings:
     return settings_of("localhost:1", "skipped", tmp_path)
 
 
-def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Controller:
-    made = Controller(settings, log, Store(settings.store_url))
+def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, *, look_s: float = 3600) -> Controller:
+    made = Controller(settings, log, Store(settings.store_url), look_s=look_s)
     monkeypatch.setattr(made, "_writer", log)
     monkeypatch.setattr(module, "committed_offset", log.committed_offset)
     monkeypatch.setattr(module, "read_between", log.read_between)
@@ -120,3 +121,30 @@ async def test_what_a_commit_has_not_made_readable_yet_is_waited_for_before_the_
     for offset, value in enumerate(log.commands):
         await controller.handle(value, partition=partition, offset=offset)
     assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
+
+
+async def test_commands_that_were_skipped_are_done_also_if_no_other_follows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, log = TopicPartition(settings.topics.control, 0), Log(settings, CREATE)
+    controller = controller_of(log, settings, monkeypatch, look_s=0.001)
+    controller.on_assigned(None, {ours, TopicPartition("another", 0)})
+    await controller.start()
+    async with asyncio.timeout(10):
+        while log.committed != len(CREATE):  # noqa: ASYNC110 - the log tells nobody
+            await asyncio.sleep(0.001)
+    await controller.stop()
+    assert [event["project"] for event in log.events if event["event"] == "succeeded"] == ["a", "b", "c", "d"]
+
+
+async def test_nothing_is_looked_for_in_partitions_of_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+    controller = controller_of(log, settings, monkeypatch, look_s=0.0)
+    controller.on_assigned(None, {TopicPartition("another", 0)})
+    await controller.start()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await controller.stop()
+    assert (log.looked, log.committed) == (0, None)
