@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from agents.prove.run import Findings, Order
 
 _LEAST_S = 60.0
-_EVENTS_A_SECOND = 1500
+_EVENTS_A_SECOND = 2500
 _ECHOED, _REAL = 100_000, 3_000
 _REAL_A_SECOND = 25
 _REAL_KILL_EVERY_S = (8.0, 20.0)
@@ -50,7 +50,7 @@ def prove(
         typer.Option(
             min=10,
             help="How long events are published and processes murdered.",
-            show_default="60, or longer for more than 90,000 events",
+            show_default="60, or longer for more than 150,000 events",
         ),
     ] = None,
     model: Annotated[
@@ -101,7 +101,7 @@ def prove(
     model.
 
     The model is an echo, so that many events are practical: 100,000 take about a minute and a half on two cores, a
-    million about twelve minutes. With --model a real one serves: it has to answer what the bare engine answered before
+    million about eight minutes. With --model a real one serves: it has to answer what the bare engine answered before
     the run. The broker is one of its own in the temporary folder (about 2 KB an event); with --brokers, yours, which is
     left alone. Exit code 0 only if each event came out exactly once.
     """
