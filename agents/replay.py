@@ -14,12 +14,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 
 from agents.client import Client
+from agents.fencing import BROKEN, is_fenced
 from agents.hotloop.answers import Outgoing, outgoing
 from agents.hotloop.limits import Limits, read_limits
-from agents.hotloop.transactions import BUILDER_BYTES, is_fatal, pack
+from agents.hotloop.transactions import BUILDER_BYTES, pack
 from agents.kafka import client_options
 from agents.letters import Advanced, Letter, Selection, letters_of
 from agents.replayed import Replayed, create_replays, existing_topics, read_replayed
@@ -37,7 +38,6 @@ _TRANSACTIONS = 2
 _STOP_S = 2.0
 _EMPTIED = frozenset({"OversizedEvent", "UnreadableRecord"})
 """Errors of letters that may be without key, value and headers."""
-_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidTxnState)
 
 
 class Refusal(StrEnum):
@@ -143,12 +143,12 @@ class TransactionSender:
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._transact(messages)
-        except _FENCED as error:
-            raise _taken_over() from error
-        except (KafkaError, TimeoutError) as error:
-            if is_fatal(self._producer):
-                raise _taken_over() from error
-            raise Unavailable(f"Kafka did not confirm what was sent ({type(error).__name__})") from error
+        except Exception as error:
+            if is_fenced(self._producer, error):
+                raise Fenced("another replay took over, or Kafka was away too long") from error
+            if isinstance(error, (*BROKEN, TimeoutError)):
+                raise Unavailable(f"Kafka did not confirm what was sent ({type(error).__name__})") from error
+            raise
         self._replayed.update(changed)
 
     async def _transact(self, messages: list[Outgoing]) -> None:
@@ -156,10 +156,6 @@ class TransactionSender:
             batches = pack(messages, self._producer.create_batch, counts=self._counts, limit=self._limits)
             for batch in (batch for queue in batches for batch in queue):
                 await (await self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
-
-
-def _taken_over() -> Fenced:
-    return Fenced("another replay took over, or Kafka was away too long")
 
 
 async def replay(

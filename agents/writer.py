@@ -11,6 +11,7 @@ import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from agents.fencing import BROKEN, is_fatal, is_fenced
 from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.control_events import ControlEvent
@@ -72,7 +73,7 @@ class Writer:
         Raises:
             Unavailable: If Kafka does not answer.
         """
-        if self._producer and not _is_fatal(self._producer):
+        if self._producer and not is_fatal(self._producer):
             return
         await self.stop()
         producer = AIOKafkaProducer(**self._options)
@@ -106,14 +107,17 @@ class Writer:
             if offset:
                 await producer.send_offsets_to_transaction({offset[0]: offset[1]}, self._group)
             await producer.commit_transaction()
-        except BaseException as error:
-            fenced = _is_fatal(producer)
+        except Exception as error:
+            fenced = is_fenced(producer, error)
             await self.stop()
-            if not isinstance(error, KafkaError | OSError):
-                raise
             if fenced:
                 raise Fenced(f"somebody else took over {self._id}: {error!r}") from error
-            raise Unavailable(f"transaction of {self._id} failed: {error!r}") from error
+            if isinstance(error, (*BROKEN, OSError)):
+                raise Unavailable(f"transaction of {self._id} failed: {error!r}") from error
+            raise
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Let go of the id."""
@@ -130,11 +134,6 @@ async def _send_all(producer: AIOKafkaProducer, entries: Iterable[Entry]) -> Non
             await asyncio.gather(*pending)
             pending.clear()
     await asyncio.gather(*pending)
-
-
-def _is_fatal(producer: AIOKafkaProducer) -> bool:
-    # aiokafka tells of it nowhere else, and a fenced producer's errors have many classes.
-    return bool(producer._txn_manager.is_fatal_error())
 
 
 async def _stopped(producer: AIOKafkaProducer) -> None:

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
+from agents import leaving
 from tests.broker import kafka, namespace
 
 __all__ = ["kafka", "namespace"]
@@ -18,6 +20,16 @@ def _loggers_as_at_first() -> Iterator[None]:
     _reset_loggers()
     yield
     _reset_loggers()
+
+
+@pytest.fixture(autouse=True)
+def _stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would end the process fails its test instead, with the error that it left for."""
+    monkeypatch.setattr(leaving, "end", _failed)
+
+
+def _failed(code: int) -> NoReturn:
+    raise AssertionError(f"this would have ended the process with code {code}")
 
 
 def _reset_loggers() -> None:

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
-from aiokafka.errors import (
-    InvalidProducerEpoch,
-    InvalidProducerIdMapping,
-    InvalidTxnState,
-    KafkaError,
-    MessageSizeTooLargeError,
-    ProducerFenced,
-    RecordListTooLargeError,
-)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from agents.fencing import BROKEN, is_fenced
 from agents.hotloop.answers import Outgoing
 from schemas.errors import Fenced
 
@@ -28,7 +21,6 @@ BATCH_BYTES = 512 * 1024
 BUILDER_BYTES = 2 * BATCH_BYTES
 """What the client's own batches hold: more than we ever put into one that has several messages."""
 _STOP_S = 2.0
-_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -151,22 +143,15 @@ async def commit(
         await asyncio.gather(*(_deliver(producer, queue) for queue in batches))
         await producer.send_offsets_to_transaction({partition: next_offset}, group)
         await producer.commit_transaction()
-    except _FENCED as error:
-        raise Fenced(f"another worker took over {partition}, or its transaction timed out: {error!r}") from error
-    except KafkaError as error:
-        if is_fatal(producer):
-            raise Fenced(f"the producer of {partition} can no longer be used: {error!r}") from error
+    except Exception as error:
+        if is_fenced(producer, error):
+            raise Fenced(f"another worker took over {partition}, or its transaction timed out: {error!r}") from error
+        if not isinstance(error, BROKEN):
+            raise
         await _abort(producer)
-        raise
-
-
-def is_fatal(producer: Any) -> bool:
-    """Tell whether ``producer`` can never be used again.
-
-    NOTE: aiokafka says so nowhere else; the class of the error does not tell (a fenced producer may show as
-    "Unexpected error during batch delivery").
-    """
-    return bool(producer._txn_manager.is_fatal_error())
+        if isinstance(error, KafkaError):
+            raise
+        raise KafkaError(f"a transaction of {partition} broke before its end: {error!r}") from error
 
 
 def pack(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pytest
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -201,7 +201,13 @@ async def test_letters_and_what_is_known_of_them_are_sent_in_one_transaction() -
 
 @pytest.mark.parametrize(
     ("error", "fatal", "expected"),
-    [(ProducerFenced(), False, Fenced), (KafkaError("x"), True, Fenced), (KafkaError("x"), False, Unavailable)],
+    [
+        (ProducerFenced(), False, Fenced),
+        (KafkaError("x"), True, Fenced),
+        (IllegalOperation("x"), True, Fenced),
+        (KafkaError("x"), False, Unavailable),
+        (IllegalOperation("x"), False, Unavailable),
+    ],
 )
 async def test_what_was_not_committed_is_not_taken_for_sent(
     error: Exception, fatal: bool, expected: type[Exception]

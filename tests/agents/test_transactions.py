@@ -2,7 +2,13 @@
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RequestTimedOutError
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
 
 from agents.hotloop.answers import Outgoing, outgoing
 from agents.hotloop.limits import Limits
@@ -56,12 +62,33 @@ async def test_fencing_is_final() -> None:
     assert "abort" not in producer.steps
 
 
-async def test_a_fatal_state_is_final_whatever_the_error_says() -> None:
-    producer = FakeProducer({"commit": KafkaError("Unexpected error during batch delivery")})
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("commit", KafkaError("Unexpected error during batch delivery")),
+        ("send", IllegalOperation("Can't send messages while not in transaction")),
+        ("begin", AssertionError("Invalid state transition")),
+    ],
+)
+async def test_a_fatal_state_is_final_whatever_the_error_says(step: str, error: Exception) -> None:
+    producer = FakeProducer({step: error})
     producer._txn_manager.fatal = True
     with pytest.raises(Fenced):
         await run(producer, message())
     assert "abort" not in producer.steps
+
+
+async def test_a_transaction_that_broke_in_the_background_is_aborted() -> None:
+    producer = FakeProducer({"send": IllegalOperation("Can't send messages while not in transaction")})
+    with pytest.raises(KafkaError, match="broke before its end"):
+        await run(producer, message())
+    assert producer.steps[-1] == "abort"
+
+
+async def test_what_is_our_own_mistake_is_not_hidden() -> None:
+    producer = FakeProducer({"send": AssertionError("ours")})
+    with pytest.raises(AssertionError, match="ours"):
+        await run(producer, message())
 
 
 async def test_a_batch_that_a_topic_refuses_is_named() -> None:
