@@ -25,6 +25,7 @@ class Pass:
         lost: Documents without an output.
         extra: Outputs too many.
         stages: Seconds of each stage.
+        others: The share of the processors that other processes took meanwhile, where that is known.
     """
 
     subject: str
@@ -38,6 +39,7 @@ class Pass:
     lost: int = 0
     extra: int = 0
     stages: Mapping[str, float] = field(default_factory=dict)
+    others: float | None = None
 
     @property
     def documents_per_s(self) -> float:
@@ -73,6 +75,13 @@ class Findings:
     latencies: list[Latency] = field(default_factory=list)
     n_leftovers: int = 0
     seconds: float = 0.0
+
+    @property
+    def others(self) -> float | None:
+        """The largest share of the processors that others took while the bare engine worked, where that is known."""
+        return max(
+            (each.others for each in self.passes if each.subject == "bare" and each.others is not None), default=None
+        )
 
     def of(self, subject: str, documents: str) -> list[Pass]:
         """Return the passes of a subject, in the order of the rounds."""

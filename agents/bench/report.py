@@ -6,7 +6,8 @@ from statistics import median
 from typing import Any, Final
 
 from agents.bench.findings import MIX, TICKETS, Findings, Pass
-from agents.bench.stats import f1, median_ratio, n_different, percentile, shares
+from agents.bench.others import is_quiet
+from agents.bench.stats import f1, median_ratio, n_different, percentile, ratios, shares
 from agents.bench.timetable import MIXED_SUBJECTS, TICKET_SUBJECTS, TITLES
 
 _MILLION: Final = 1e6
@@ -34,6 +35,8 @@ class Goal:
         value: What was found.
         goal: What it should be.
         at_least: Whether more is better; else less is.
+        unit: Of the value.
+        rounds: What each round found, where there are several.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Goal:
     goal: float
     at_least: bool
     unit: str = "x"
+    rounds: Sequence[float] = ()
 
     @property
     def met(self) -> bool:
@@ -49,15 +53,23 @@ class Goal:
 
     def to_json(self) -> dict[str, Any]:
         """Return it for machines."""
-        return {**asdict(self), "met": self.met}
+        return {**asdict(self), "rounds": [round(each, 4) for each in self.rounds], "met": self.met}
 
 
 def ratio(findings: Findings, subject: str, other: str, documents: str = MIX) -> float:
     """Return the median over the rounds of one subject's tokens a second over another's."""
-    return median_ratio(
-        [each.tokens_per_s for each in findings.of(subject, documents)],
-        [each.tokens_per_s for each in findings.of(other, documents)],
-    )
+    return median_ratio(*_speeds(findings, subject, other, documents))
+
+
+def _speeds(findings: Findings, subject: str, other: str, documents: str) -> tuple[list[float], list[float]]:
+    """Return the tokens a second of two subjects, round by round."""
+    one, two = ([each.tokens_per_s for each in findings.of(name, documents)] for name in (subject, other))
+    return one, two
+
+
+def _ratio_goal(findings: Findings, subject: str, other: str, goal: float, *, name: str) -> Goal:
+    speeds = _speeds(findings, subject, other, MIX)
+    return Goal(name, median_ratio(*speeds), goal, at_least=True, rounds=ratios(*speeds))
 
 
 def echo_us(findings: Findings) -> float:
@@ -69,10 +81,10 @@ def goals(findings: Findings) -> list[Goal]:
     """Return the goals with what was found."""
     latencies = {each.subject: each.seconds for each in findings.latencies}
     return [
-        Goal("exactly once / bare engine", ratio(findings, "exactly-once", "bare"), 0.90, at_least=True),
-        Goal("exactly once / naive worker", ratio(findings, "exactly-once", "naive"), 10.0, at_least=True),
-        Goal("exactly once / at least once", ratio(findings, "exactly-once", "at-least-once"), 0.98, at_least=True),
-        Goal("bare engine / torch FP32 in batches of 32", ratio(findings, "bare", "torch"), 8.0, at_least=True),
+        _ratio_goal(findings, "exactly-once", "bare", 0.90, name="exactly once / bare engine"),
+        _ratio_goal(findings, "exactly-once", "naive", 10.0, name="exactly once / naive worker"),
+        _ratio_goal(findings, "exactly-once", "at-least-once", 0.98, name="exactly once / at least once"),
+        _ratio_goal(findings, "bare", "torch", 8.0, name="bare engine / torch FP32 in batches of 32"),
         Goal("processor time of an event without a model", echo_us(findings), 60.0, at_least=False, unit="µs"),
         Goal(
             "p99 latency of tickets at 70 % load",
@@ -107,6 +119,8 @@ def report(findings: Findings) -> dict[str, Any]:
         "echoCpuUsPerEvent": round(echo_us(findings), 2),
         "stages": {name: _stages(findings.of(name, MIX)) for name in ("exactly-once", "at-least-once")},
         "goals": [goal.to_json() for goal in goals(findings)],
+        "others": findings.others,
+        "quiet": is_quiet(findings.others),
         "leftovers": findings.n_leftovers,
         "seconds": round(findings.seconds, 1),
     }

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
 from agents.bench.findings import MIX, TICKETS, Findings, Latency, Pass
+from agents.bench.others import busy_s, share_of_others
 from agents.bench.stats import Spans, how_many, round_order
 from agents.bench.subject import Spec
 from agents.bench.timetable import (
@@ -206,7 +207,9 @@ class _Measuring:
     async def _without_kafka(self, name: str, kind: str, documents: Sequence[BenchDocument]) -> Pass:
         texts, entities = (self._stage.folder / f"{name}.{what}.json" for what in ("texts", "entities"))
         texts.write_bytes(orjson.dumps([document.text for document in documents]))
+        before_s, started = busy_s(), time.perf_counter()
         answer = await self._stage.children[name].ask("run", texts=texts, entities=entities)
+        after_s, seconds = busy_s(), time.perf_counter() - started
         found = orjson.loads(entities.read_bytes())
         return Pass(
             name,
@@ -217,6 +220,7 @@ class _Measuring:
             cpu_s=answer["spent_cpu_s"],
             rss_mb=answer["rss_mb"],
             spans={document.id: spans_of(each) for document, each in zip(documents, found, strict=True)},
+            others=share_of_others(before_s, after_s, ours_s=answer["spent_cpu_s"], seconds=seconds),
         )
 
     async def _through_kafka(self, name: str, kind: str, documents: Sequence[BenchDocument]) -> Pass:

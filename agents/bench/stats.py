@@ -15,10 +15,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
+def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return the ratio of each round: what disturbs a whole round leaves its ratio alone."""
+    return [value / other for value, other in zip(values, others, strict=True) if other > 0]
+
+
 def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    """Return the median of the ratios of each round: what disturbs a whole round leaves its ratio alone."""
-    ratios = [value / other for value, other in zip(values, others, strict=True) if other > 0]
-    return median(ratios) if ratios else 0.0
+    """Return the median of the ratios of each round, 0 without any."""
+    found = ratios(values, others)
+    return median(found) if found else 0.0
 
 
 def n_different(found: Mapping[str, Spans], expected: Mapping[str, Spans]) -> int:

@@ -25,7 +25,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(_speeds("Realistic mix of lengths", report["mix"], {}))
     console.print(_speeds("Short tickets", report["tickets"], latency))
     console.print(_stages(report["stages"]))
-    console.print(_goals(report["goals"]))
+    console.print(_goals(report["goals"], quiet=report["quiet"]))
     for line in _checks(report):
         console.print(line)
 
@@ -39,25 +39,29 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
 def _speeds(title: str, rows: Sequence[dict[str, Any]], latency: dict[str, dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="title")
     table.add_column("")
-    timed_names = ("p50 ms", "p99 ms") if latency else ()
+    timed_names = ("p50 ms", "p99 ms", "at docs/s") if latency else ()
     for name in ("docs/s", "tokens/s", f"{TIMES} bare", f"{TIMES} naive", *timed_names, "RSS MB", "CPU s/1k"):
         table.add_column(name, justify="right")
     table.add_column("")
     most = max(row["documentsPerS"] for row in rows) or 1.0
     for row in rows:
-        timed = latency.get(row["subject"])
         table.add_row(
             row["title"],
             f"{row['documentsPerS']:.1f}",
             f"{row['tokensPerS']:,.0f}",
             f"{row['overBare']:.2f}",
             f"{row['overNaive']:.1f}",
-            *([f"{timed['p50Ms']:.1f}", f"{timed['p99Ms']:.1f}"] if timed else ["", ""] if latency else []),
+            *(_timed(latency.get(row["subject"])) if latency else ()),
             f"{row['rssMb']:,.0f}",
             f"{row['cpuSPer1000']:.1f}",
             f"[bar.full]{bar(row['documentsPerS'] / most)}[/bar.full]",
         )
     return table
+
+
+def _timed(found: dict[str, Any] | None) -> Sequence[str]:
+    """Return the latencies, and the rate at which they were measured: 70 % of the subject's own speed."""
+    return (f"{found['p50Ms']:.1f}", f"{found['p99Ms']:.1f}", f"{found['perSecond']:.0f}") if found else ("", "", "")
 
 
 def _stages(stages: dict[str, dict[str, float]]) -> Table:
@@ -74,15 +78,22 @@ def _stages(stages: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def _goals(goals: Sequence[dict[str, Any]]) -> Table:
+def _goals(goals: Sequence[dict[str, Any]], *, quiet: bool) -> Table:
     table = Table(title="Goals", title_justify="left", title_style="title")
-    for name in ("", "found", "goal", ""):
+    for name in ("", "found", "rounds", "goal", ""):
         table.add_column(name, justify="left" if not name else "right")
     for goal in goals:
         unit = TIMES if goal["unit"] == "x" else f" {goal['unit']}"
         sign = "≥" if goal["at_least"] else "≤"
         met = "[good]met[/good]" if goal["met"] else "[bad]missed[/bad]"
-        table.add_row(goal["name"], f"{goal['value']:.2f}{unit}", f"{sign} {goal['goal']:g}{unit}", met)
+        rounds = f"{min(goal['rounds']):.2f}-{max(goal['rounds']):.2f}" if goal["rounds"] else ""
+        table.add_row(
+            goal["name"],
+            f"{goal['value']:.2f}{unit}",
+            rounds,
+            f"{sign} {goal['goal']:g}{unit}",
+            met if quiet else "[quiet]not quiet[/quiet]",
+        )
     return table
 
 
@@ -91,6 +102,11 @@ def _checks(report: dict[str, Any]) -> list[str]:
     lost, extra = sum(row["lost"] for row in rows), sum(row["extra"] for row in rows) + report["leftovers"]
     style = "bad" if lost or extra else "good"
     lines = [f"[{style}]{lost} documents lost, {extra} outputs too many[/{style}], over all subjects"]
+    if not report["quiet"]:
+        lines.append(
+            f"[bad]others took {report['others']:.0%} of the processors while the bare engine worked[/bad]: "
+            "what is measured beside them says little; run it again when nothing else runs"
+        )
     lines += [
         f"[quiet]{row['title']}: {row['documentsThatDiffer']} of {row['documentsCompared']} documents have other spans "
         f"than the bare engine (F1 of spans {row['agreementWithBare']:.4f})[/quiet]"

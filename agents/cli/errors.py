@@ -93,7 +93,7 @@ def exit_codes() -> Iterator[None]:
     except SystemExit:
         raise
     except KeyboardInterrupt:
-        sys.stderr.write("\n")
+        sys.stderr.write("\nlexstream: stopped\n")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         _forget_stdout()

@@ -9,18 +9,27 @@ SPEEDS = {"exactly-once": 95.0, "bare": 100.0, "at-least-once": 96.0, "torch": 1
 RENT: Spans = frozenset({("Rent", 3, 4)})
 
 
-def one_pass(subject: str, documents: str = MIX, *, spans: Spans = RENT, lost: int = 0) -> Pass:
+def one_pass(
+    subject: str,
+    documents: str = MIX,
+    *,
+    spans: Spans = RENT,
+    lost: int = 0,
+    others: float | None = 0.02,
+    seconds: float | None = None,
+) -> Pass:
     return Pass(
         subject,
         documents,
         n_documents=100,
         n_tokens=10_000,
-        seconds=100 / SPEEDS[subject],
+        seconds=seconds or 100 / SPEEDS[subject],
         cpu_s=0.005 if subject == "echo" else 2.0,
         rss_mb=300.0,
         spans={"a": spans},
         lost=lost,
         stages={"model_forward": 0.9, "commit": 0.1, "poll": 5.0, "model": 1.0} if "once" in subject else {},
+        others=others,
     )
 
 

@@ -6,9 +6,11 @@ import pytest
 from rich.console import Console
 from rich.theme import Theme
 
+from agents.bench.findings import MIX, TICKETS
 from agents.bench.plot import svg
 from agents.bench.report import goals, report
 from agents.bench.tables import bar, show
+from agents.bench.timetable import MIXED_SUBJECTS, TICKET_SUBJECTS
 from agents.cli.theme import STYLES
 from tests.agents.bench.bench_kit import findings, one_pass
 
@@ -58,6 +60,34 @@ def test_tables_name_subjects_ratios_and_goals() -> None:
     said = _shown(report(findings()))
     for words in ("Lexstream, exactly once", "naive worker", "0.95", "forward", "90.0%", "met", "p99 ms", "0.9960"):
         assert words in said
+
+
+def test_a_machine_that_others_use_is_said_in_the_place_of_verdicts() -> None:
+    busy = report(findings(bare=one_pass("bare", others=0.4)))
+    assert (busy["others"], busy["quiet"]) == (0.4, False)
+    said = _shown(busy)
+    assert "others took 40% of the processors" in said
+    assert " met" not in said
+    assert "not quiet" in said
+    unknown = findings(bare=one_pass("bare", others=None))
+    unknown.passes = [each for each in unknown.passes if each.documents == MIX]
+    unknown.passes += [one_pass(name, TICKETS, others=None) for name in TICKET_SUBJECTS]
+    assert report(unknown)["quiet"], "where it cannot be known nothing is claimed"
+
+
+def test_the_rounds_show_how_far_a_ratio_spreads() -> None:
+    found = findings()
+    found.passes += [one_pass(name) for name in MIXED_SUBJECTS if name != "exactly-once"]
+    found.passes.append(one_pass("exactly-once", seconds=1.25))
+    said = _shown(report(found))
+    assert "0.80-0.95" in said
+    assert "0.88" in said
+
+
+def test_latencies_are_shown_with_the_rate_that_they_were_measured_at() -> None:
+    said = _shown(report(findings()))
+    assert "at docs/s" in said
+    assert "70" in next(line for line in said.splitlines() if "30.0" in line)
 
 
 def test_bar_fills_with_its_share() -> None:
