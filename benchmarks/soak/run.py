@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,6 @@ from pathlib import Path
 import psutil
 
 from agents.bench.documents import mixed
-from agents.cli.options import arguments
 from agents.prove.clients import consumer_options
 from agents.prove.events import PARTITIONS, LaneName
 from agents.prove.publisher import Publisher
@@ -28,6 +26,7 @@ from benchmarks.soak.models import Models
 from benchmarks.soak.report import Findings, Swap
 from benchmarks.soak.sampling import Sample, read
 from benchmarks.soak.tally import Tally
+from benchmarks.soak.worker import start_worker
 from models.tuning.machine import this_machine
 from schemas.errors import LexstreamError
 
@@ -200,18 +199,7 @@ class Run:
         return True
 
     def _start_worker(self) -> "subprocess.Popen[bytes]":
-        told = {
-            name: getattr(self.settings, name)
-            for name in ("brokers", "security_protocol", "namespace", "group", "store", "default_tasks", "metrics_port")
-        }
-        with (self.folder / "worker.log").open("wb") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "agents.cli.main", "worker", *arguments({**told, "log_format": "json"})],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches us alone, and we end the worker in order
-            )
+        worker = start_worker(self.settings, self.folder / "worker.log")
         self.stack.callback(self._kill_worker)
         return worker
 
