@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
+_FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 0.005
 _SKIPPED_S: Final = 5.0
@@ -92,6 +93,7 @@ class Controller:
         self._handling = asyncio.Lock()
         self._look_s = look_s
         self._looking: asyncio.Task[None] | None = None
+        self._taking_over: asyncio.Task[None] | None = None
 
     def register(self, app: Any) -> None:
         """Make the app's agent on the control topic."""
@@ -112,8 +114,12 @@ class Controller:
         app.on_partitions_assigned.connect(self.on_assigned)
 
     def on_assigned(self, _app: Any, assigned: Iterable[TopicPartition], **_: Any) -> None:
-        """Take note of the partitions that are ours now."""
+        """Take note of the partitions that are ours now, and take over from whoever had them."""
         self._assigned = frozenset(tp for tp in assigned if tp.topic == self._settings.topics.control)
+        if self._taking_over:
+            self._taking_over.cancel()
+        if self._assigned:
+            self._taking_over = asyncio.create_task(self._take_over(), name="controller-takes-over")
 
     async def start(self) -> None:
         """Begin to look for commands that were skipped; the first command connects."""
@@ -121,9 +127,10 @@ class Controller:
 
     async def stop(self) -> None:
         """Let go of the producers, after Faust was stopped."""
-        if self._looking:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+        if tasks := {task for task in (self._looking, self._taking_over) if task}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
         await self._writer.stop()
         producer, self._jobs = self._jobs, None
         if producer:
@@ -142,6 +149,26 @@ class Controller:
         """
         async with self._handling:
             await self._handle(value, partition, offset, ours)
+
+    async def _take_over(self) -> None:
+        """End what a controller that died has left open.
+
+        Until then its group's offset is not stable, so this process could not even begin to read, and nobody who reads
+        committed would see what comes after it in the registry.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._handling:
+                    # If somebody had the partition meanwhile, our producer is fenced, but learns that only by writing.
+                    await self._writer.stop()
+                    await self._writer.take_over()
+            except Unavailable as error:
+                logger.warning("cannot take over yet: %s", error, extra={"action": "controller_retry"})
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _look_for_skipped(self) -> None:
         """Handle what waits in our partitions although nothing is being handled: Faust may have skipped it.
@@ -172,7 +199,7 @@ class Controller:
     async def _handle(
         self, value: bytes | None, partition: TopicPartition, offset: int, ours: Callable[[], bool]
     ) -> None:
-        pause_s = 0.1
+        pause_s = _FIRST_PAUSE_S
         while True:
             try:
                 await self._writer.take_over()

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.app import group_of
 from agents.control.controller import Controller
@@ -221,6 +221,21 @@ async def test_a_controller_that_was_fenced_but_owns_the_partition_does_the_comm
         await owner.stop()
         await intruder.stop()
     assert named(await outside.events(), "c1") == ["accepted", "succeeded"]
+
+
+async def test_what_a_dead_controller_left_open_holds_nobody_up(outside: Outside, settings: Settings) -> None:
+    group, partition = group_of(settings, "worker"), TopicPartition(settings.topics.control, 0)
+    dead = AIOKafkaProducer(bootstrap_servers=settings.brokers, transactional_id=f"{settings.group}-controller")
+    await dead.start()
+    await dead.begin_transaction()
+    await dead.send_and_wait(settings.topics.control_events, b"never to be seen")
+    await dead.send_offsets_to_transaction({partition: 0}, group)
+    await outside.hand_in(CREATE)
+    async with Running(settings):
+        events = await outside.events(until=lambda found: bool(named(found, "c1")))
+    assert named(events, "c1") == ["accepted", "succeeded"]
+    assert await outside.consumed(group, partition) == 1
+    await dead.stop()
 
 
 async def test_a_command_that_was_skipped_is_read_again_before_the_next(outside: Outside, settings: Settings) -> None:
