@@ -1,6 +1,7 @@
 """The registry follower against a real broker: it holds what was committed, and nothing else."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -137,6 +138,7 @@ async def test_a_topic_that_goes_away_and_comes_again_is_followed_on(
 ) -> None:
     topic, admin = settings.topics.registry, AdminClient({"bootstrap.servers": settings.brokers})
     async with RegistryFollower(settings) as follower:
+        began = time.monotonic()
         admin.delete_topics([topic])[topic].result()
         await warned.get()
         create_topics(settings.brokers, topic)
@@ -144,7 +146,7 @@ async def test_a_topic_that_goes_away_and_comes_again_is_followed_on(
             await write(producer, settings, "after")
         await follower.wait_for(lambda state: state.project("after") is not None)
     assert warned.empty()
-    assert len(caplog.records) < 50
+    assert len(caplog.records) < 50 + 20 * (time.monotonic() - began), "the client says so ten times a second"
 
 
 @pytest.mark.broker
