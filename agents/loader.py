@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from agents.inference import Engine
 from agents.keeping import ranked
+from agents.loading_news import LoadingNews
 from agents.metrics import Metrics
 from agents.registry import Registry, watch
 from agents.serving import Key, Parked, ServingTable
@@ -22,7 +23,7 @@ from agents.shelf import Shelf
 from agents.standing import Change, Standing, candidates, change, dealt_with, due, key_of, settled, tabled
 from agents.usage import Usage
 from models.plans import Tuning
-from schemas.control_events import ControlEvent, EventType
+from schemas.control_events import ControlEvent
 from schemas.errors import ArtefactError, Unavailable
 from schemas.records import DeploymentRecord, ModelReference
 
@@ -85,7 +86,7 @@ class Loader:
         self._tuning_of = tuning_of
         self._route_topic = route_topic
         self._announce = announce
-        self._worker = worker
+        self._news = LoadingNews(worker)
         self._metrics = metrics
         self._failed = failed
         self._shelf = Shelf(engine, most_bytes=models_bytes, metrics=metrics)
@@ -105,6 +106,7 @@ class Loader:
     async def start(self) -> None:
         """Go on to follow, and return when all that is deployed is loaded, or memory is full."""
         self._follower.on_change(self._on_change)
+        self._news.start(self._follower.state.all(DeploymentRecord))
         self._on_change(self._follower.state)
         await self._deal_with_all()
         self._task = asyncio.create_task(self._run(), name="loader")
@@ -283,12 +285,12 @@ class Loader:
     def _refused(self, record: DeploymentRecord, problem: str) -> None:
         self._metrics.load_failures.inc()
         logger.warning("%s/%s: %s", record.project, record.name, problem, extra={"action": "load"})
-        self._announce(self._event(record, EventType.REJECTED, {"problems": [problem]}))
+        self._announce(self._news.refused(record, problem))
 
     def _succeeded(self, record: DeploymentRecord, model: Any, *, seconds: float) -> Standing:
         if self._task:  # what is loaded at the start was not asked for
             self._usage.touch(key_of(record))
-        self._announce(self._event(record, EventType.SUCCEEDED, self._facts(model, seconds)))
+        self._announce(self._news.served(record, self._facts(model, seconds)))
         return Standing(record, record.model, model)
 
     async def _load(self, reference: ModelReference, *, beside: ModelReference | None = None) -> Any:
@@ -331,9 +333,3 @@ class Loader:
         plan, tuning = model.backend.plan, self._tuning_of(model.manifest)
         facts = {"seconds": round(seconds, 3), "backend": plan.backend, "plan": plan.payload()}
         return facts | ({"tuning": tuning.payload()} if tuning else {})
-
-    def _event(self, record: DeploymentRecord, event: EventType, details: dict[str, Any]) -> ControlEvent:
-        facts = {"worker": self._worker, "deployment": record.name, "model": record.model.payload()}
-        return ControlEvent(
-            command_id=record.command_id, project=record.project, event=event, details={**facts, **details}
-        )

@@ -21,7 +21,7 @@ async def test_what_is_deployed_is_served_after_the_start() -> None:
     async with scene(EchoEngine(), deployment("d1")) as here:
         assert here.serves() == "d1"
         (event,) = here.said
-        assert (event.event, event.command_id, event.project) == (EventType.SUCCEEDED, "c1", "loans")
+        assert (event.event, event.command_id, event.project) == (EventType.PROGRESS, None, "loans")
         assert event.details["worker"] == "w1"
         assert event.details["deployment"] == "production"
         assert event.details["model"] == {"label": "label-d1", "digest": "d1"}
@@ -153,7 +153,7 @@ async def test_a_start_waits_for_the_store_and_refuses_nothing() -> None:
     engine.away.clear()
     await asyncio.wait_for(starting, 5)
     assert made.serves() == "d1"
-    assert made.events() == [(EventType.SUCCEEDED, "c1")]
+    assert made.events() == [(EventType.PROGRESS, None)]
     assert made.loader.problems() == []
     await made.loader.stop()
 

@@ -250,7 +250,7 @@ async def test_a_model_that_is_loaded_too_late_does_not_replace_a_newer_one() ->
         engine.open.set()
         await asyncio.wait_for(here.heard.wait(), 5)
         assert here.serves() == "d1"
-        assert [event.command_id for event in here.said] == ["c1", "c3", "c2"]
+        assert [event.command_id for event in here.said] == [None, "c3", "c2"]
 
 
 async def test_the_previous_model_gives_way_before_those_that_are_deployed() -> None:

@@ -119,7 +119,7 @@ def test_a_worker_loads_what_is_deployed_and_swaps_it(kafka: str, namespace: str
     happened = [(e["event"], e["commandId"], e["details"].get("to")) for e in events]
     assert sorted(happened, key=str) == sorted(
         [
-            ("succeeded", "c1", None),
+            ("progress", None, None),
             ("switched", None, old),
             ("succeeded", "c2", None),
             ("rejected", "c3", None),
