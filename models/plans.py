@@ -5,7 +5,7 @@ Data alone: what measures and chooses is in ``models.tuning``.
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 from pydantic import Field
@@ -13,6 +13,8 @@ from pydantic import Field
 from schemas.base import Message
 
 DEFAULT_PADDED_TOKENS = 1024
+SPEED_FROM_BEFORE: Final = "its speed was measured before, for another model of the same encoder"
+"""The reason of a trial whose answers alone were looked at for this model, if they were."""
 
 
 class Plan(Message):
@@ -80,7 +82,7 @@ class Trial(Message):
         score: Micro F1 on the held-out documents, of the plan's backend; nothing if it was not asked.
         agreement: How alike its answers are to those of FP32, as F1.
         verdict: Whether it serves, or why not.
-        reason: What broke, or why it was skipped.
+        reason: What broke, why it was skipped, or that its speed is known from before.
     """
 
     plan: Plan

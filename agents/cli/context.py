@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agents.client import Client
-    from agents.settings import Settings
+    from agents.settings import Origin, Settings
     from models.store import Store
 
 T = TypeVar("T")
@@ -57,13 +57,18 @@ class Cli:
 
         return make_console(stderr=True)
 
+    def origins(self) -> "dict[str, Origin]":
+        """Return where each setting's value comes from."""
+        from agents.settings import origins
+
+        return origins(self.options, file=self.file)
+
     def client(self) -> "Client":
         """Return a client of Kafka that soon says so when there is none, unless told to wait."""
         from agents.client import Client
-        from agents.settings import origins
 
         settings = self.settings
-        if origins(self.options, file=self.file)["broker_wait_s"] == "default":
+        if self.origins()["broker_wait_s"] == "default":
             settings = settings.model_copy(update={"broker_wait_s": _QUICK_WAIT_S})
         return Client(settings)
 

@@ -10,11 +10,16 @@ from agents.cli.project import ProjectName
 from agents.cli.train import ModelLabel
 
 if TYPE_CHECKING:
+    from agents.cli.render.tuning import Found
     from schemas.commands import Command
     from schemas.control_events import ControlEvent
 
-app = typer.Typer(cls=ListByDefault, help="Deployments: names that documents ask for, each pointing at a model.")
-_WARM_S = 0.05
+app = typer.Typer(
+    cls=ListByDefault,
+    help="Deployments: names that documents ask for, each pointing at a model.\n\nWithout a command they are listed; "
+    "[bold]--tuning[/bold] shows how fast each model runs in which way, and which of them serves.",
+    epilog="Example:  [bold]lexstream deployments --tuning[/bold]",
+)
 _NOTHING = "no deployments yet: lexstream deploy PROJECT MODEL --deployment NAME"
 Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="The deployment.")]
 
@@ -68,6 +73,8 @@ def _serve(cli: Cli, asked: "Command") -> None:
 
 def served_words(event: "ControlEvent") -> str:
     """Return who serves what since when."""
+    from agents.cli.render.events import loaded_words
+
     details = event.details
     if "deployment" not in details:
         return f"{event.project}: nothing had to change"
@@ -75,15 +82,19 @@ def served_words(event: "ControlEvent") -> str:
     words = f"{event.project}/{details.get('deployment')} answers with {model.get('label')}"
     if details.get("backend"):
         words += f" on {details['backend']}"
-    seconds = float(details.get("seconds", 0))
-    return words + (f", loaded in {seconds:.1f} s" if seconds >= _WARM_S else ", which was loaded already")
+    return f"{words}, {loaded_words(float(details.get('seconds', 0)))}"
 
 
 @command(app, "list", example="lexstream deployments list loans --tuning")
 def list_deployments(
     cli: Cli,
     project: Annotated[str | None, typer.Argument(metavar="[PROJECT]", help="Only this project's.")] = None,
-    tuning: Annotated[bool, typer.Option("--tuning", help="Show how fast each model runs in which way.")] = False,
+    tuning: Annotated[
+        bool,
+        typer.Option(
+            "--tuning", help="Show how fast each model runs in which way, what was measured, and which way serves."
+        ),
+    ] = False,
 ) -> None:
     """List the deployments."""
     if tuning:
@@ -97,26 +108,32 @@ def list_deployments(
 
 
 def _show_tuning(cli: Cli, project: str | None) -> None:
+    from agents.cli.overrides import overrides_of
     from agents.cli.records import records_of
     from agents.cli.render.tuning import tuning_report
     from models.tuning.known import tunings_of
     from schemas.records import DeploymentRecord
 
     records = records_of(cli, DeploymentRecord, project=project)
-    store = cli.store()
-    found = {each.model.digest: tunings_of(store, each.model.digest) for each in records}
+    store, origin = cli.store(), cli.origins()
+    found = {
+        each.model.digest: [
+            (tuning, overrides_of(tuning, cli.settings, origin)) for tuning in tunings_of(store, each.model.digest)
+        ]
+        for each in records
+    }
     if cli.for_machines:
-        cli.emit(
-            [
-                {**each.payload(), "tunings": [tuning.payload() for tuning in found[each.model.digest]]}
-                for each in records
-            ]
-        )
+        cli.emit([{**each.payload(), "tunings": list(map(_payload, found[each.model.digest]))} for each in records])
         return
     for each in records:
         cli.out.print(tuning_report(each, found[each.model.digest]))
     if not records:
         cli.out.print(_NOTHING, style="quiet", markup=False)
+
+
+def _payload(found: "Found") -> dict[str, object]:
+    tuning, overrides = found
+    return {**tuning.payload(), "overriddenBy": [each.payload() for each in overrides]}
 
 
 @command(app, "delete", example="lexstream deployments delete loans staging --yes")

@@ -155,7 +155,7 @@ def events(
     timeout: Timeout = None,
 ) -> None:
     """Follow what happens: commands accepted and rejected, training progress, models deployed and switched."""
-    from agents.cli.render.records import event_line
+    from agents.cli.render.events import event_line
     from agents.client import read_event
 
     limits = Limits(count, timeout)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from models.plans import Plan, Trial, Verdict
+from models.plans import SPEED_FROM_BEFORE, Plan, Trial, Verdict
 
 TOLERATED_LOSS: Final = 0.003
 """How much of FP32's score a faster backend may lose: 0.3 points."""
@@ -49,19 +49,24 @@ class Quality:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A plan and its speed: the best of ``rounds``. ``error`` says why it could not run."""
+    """A plan and its speed: the best of ``rounds``. ``error`` says why it could not run.
+
+    ``from_before`` tells of a speed that was not measured now, but for another model of the same encoder.
+    """
 
     plan: Plan
     tokens_per_s: float = 0.0
     documents_per_s: float = 0.0
     rounds: int = 0
     error: str = ""
+    from_before: bool = False
 
     def after(self, *, tokens_per_s: float, documents_per_s: float) -> "Attempt":
         """Return what is known after one more round."""
         if tokens_per_s <= self.tokens_per_s:
             return replace(self, rounds=self.rounds + 1)
-        return replace(self, rounds=self.rounds + 1, tokens_per_s=tokens_per_s, documents_per_s=documents_per_s)
+        faster = replace(self, tokens_per_s=tokens_per_s, documents_per_s=documents_per_s, from_before=False)
+        return replace(faster, rounds=self.rounds + 1)
 
 
 Qualities = Mapping[str, Quality]
@@ -150,8 +155,16 @@ def _trial(attempt: Attempt, quality: Quality | None, served: Plan) -> Trial:
         score=quality.score if quality else None,
         agreement=quality.agreement if quality else None,
         verdict=_verdict(attempt, quality, served),
-        reason=attempt.error or ("" if quality is None or quality.telling else _TOO_LITTLE),
+        reason=_reason(attempt, quality),
     )
+
+
+def _reason(attempt: Attempt, quality: Quality | None) -> str:
+    if attempt.error:
+        return attempt.error
+    if quality is not None and not quality.telling:
+        return _TOO_LITTLE
+    return SPEED_FROM_BEFORE if attempt.from_before else ""
 
 
 def _verdict(attempt: Attempt, quality: Quality | None, served: Plan) -> Verdict:

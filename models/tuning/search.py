@@ -92,7 +92,7 @@ class Search:
         for trial in trials:
             if trial.tokens_per_s > 0:
                 self.attempts[trial.plan] = Attempt(
-                    trial.plan, trial.tokens_per_s, trial.documents_per_s, rounds=_TURNS
+                    trial.plan, trial.tokens_per_s, trial.documents_per_s, rounds=_TURNS, from_before=True
                 )
 
     def note(self, plan: Plan, found: Round, quality: Quality) -> None:

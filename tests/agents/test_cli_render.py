@@ -11,7 +11,8 @@ from agents.cli.render.content import printable
 from agents.cli.render.dead_letters import letter_details, letter_lines
 from agents.cli.render.documents import document_panel, document_plain, latency_s
 from agents.cli.render.evaluation import full_report
-from agents.cli.render.records import event_line, rule_words
+from agents.cli.render.events import event_line
+from agents.cli.render.records import rule_words
 from agents.cli.render.spans import SHORT_CHARS, highlighted
 from agents.cli.render.text import bar, counted, duration, safe, shorten
 from agents.cli.theme import PALETTE, STYLES, Palette

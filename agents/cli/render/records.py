@@ -1,4 +1,4 @@
-"""Tables of what the registry holds, and lines of what happened."""
+"""Tables of what the registry holds."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,22 +6,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from agents.cli.render.text import duration, moment, safe, short_digest
+from agents.cli.render.text import duration, moment, short_digest
 from agents.cli.theme import grade
 from schemas.commands import Rule
-from schemas.control_events import ControlEvent, EventType
 from schemas.names import Kind
 from schemas.records import DeploymentRecord, JobRecord, JobStatus, ModelRecord, ProjectRecord, RouteRecord
 
 KINDS = {Kind.ENTITIES: "entities", Kind.SINGLE_LABEL: "single-label", Kind.MULTI_LABEL: "multi-label"}
 
-_EVENT_STYLES = {
-    EventType.SUCCEEDED: "good",
-    EventType.FAILED: "bad",
-    EventType.REJECTED: "bad",
-    EventType.CANCELLED: "middling",
-    EventType.SWITCHED: "name",
-}
 _JOB_STYLES = {JobStatus.SUCCEEDED: "good", JobStatus.FAILED: "bad", JobStatus.CANCELLED: "middling"}
 
 
@@ -103,40 +95,3 @@ def rule_words(rule: Rule) -> str:
     if rule.confidence_below is not None:
         words.append(f"confidence below {rule.confidence_below:g}")
     return "; ".join(words)
-
-
-def event_line(event: ControlEvent) -> Text:
-    """Return one line for a control event."""
-    return Text.assemble(
-        (f"{event.at.astimezone():%H:%M:%S} ", "quiet"),
-        (f"{event.project:<12} ", "name"),
-        (f"{event.event.value:<10} ", _EVENT_STYLES.get(event.event, "")),
-        safe(_details(event)),
-    )
-
-
-def switched_words(event: ControlEvent) -> str:
-    """Return which model answers from which offset on."""
-    details = event.details
-    before = f" instead of {short_digest(str(details['from']))}" if details.get("from") else ""
-    place = f"{details.get('topic')}/{details.get('partition')}@{details.get('offset')}"
-    return f"{details.get('deployment')}: {short_digest(str(details.get('to')))} answers from {place} on{before}"
-
-
-def _details(event: ControlEvent) -> str:
-    if event.event is EventType.SWITCHED:
-        return switched_words(event)
-    if problems := event.details.get("problems"):
-        return "; ".join(map(str, problems))
-    return "  ".join(f"{name} {_short(value)}" for name, value in event.details.items() if value is not None)
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, dict):
-        return " ".join(f"{name}={_short(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return f"[{len(value)}]"
-    text = str(value)
-    return short_digest(text) if text.startswith("sha256:") else text

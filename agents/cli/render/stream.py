@@ -10,7 +10,7 @@ from rich.text import Text
 from agents.cli.codecs import enriched_codec
 from agents.cli.render.dead_letters import letter_lines
 from agents.cli.render.documents import document_panel, document_plain
-from agents.cli.render.records import event_line
+from agents.cli.render.events import event_line
 from agents.cli.render.text import safe, shorten
 from agents.cli.theme import Palette
 from schemas.dead_letters import PREFIX

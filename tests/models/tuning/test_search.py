@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from models.plans import Machine, Plan, Trial, Verdict
+from models.plans import SPEED_FROM_BEFORE, Machine, Plan, Trial, Verdict
 from models.tuning.candidates import Space, first_plan
 from models.tuning.choose import Quality
 from models.tuning.measure import Round
@@ -207,3 +207,20 @@ def test_progress_is_told_and_never_falls() -> None:
     assert told == sorted(told)
     assert told[0] == 0.0
     assert 0 < told[-1] <= 1.0
+
+
+def test_speeds_of_another_model_are_told_apart_from_those_measured_now() -> None:
+    stand = Stand(a=1.0, b=5.0, c=6.0)
+    first = stand.search()
+    plan = first.run()
+    assert plan is not None
+    measured = first.tuning(plan, n_labels=5)
+    assert all(trial.reason != SPEED_FROM_BEFORE for trial in measured.trials)
+    again = stand.search()
+    again.know(measured.trials)
+    stand.speeds["c"] = 60.0  # faster than was known, so what is measured now counts
+    assert again.run() == plan
+    trials = again.tuning(plan, n_labels=5).trials
+    reasons = {trial.plan: trial.reason for trial in trials if trial.verdict is not Verdict.SKIPPED}
+    assert reasons.pop(plan) == ""
+    assert SPEED_FROM_BEFORE in reasons.values()
