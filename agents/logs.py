@@ -13,7 +13,9 @@ Format = Literal["auto", "text", "json"]
 
 CLIENTS = ("aiokafka", "faust", "mode", "kafka", "httpx", "httpcore")
 EVERY_S = 5.0
+PATIENCE_S = 10.0
 _MAX_TEMPLATES = 1000
+_NO_COORDINATOR = "Group Coordinator Request failed: [Error 15]"
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[1;31m"}
 
@@ -45,6 +47,29 @@ class RateLimit(logging.Filter):
         if left_out:
             record.msg, record.args = f"{record.getMessage()} ({left_out} more like this were left out)", None
         return True
+
+
+class Patience(logging.Filter):
+    """Holds back for a moment that Kafka has no coordinator: it makes the topic of its groups when the first one comes.
+
+    A fresh broker takes seconds for that, a restarted one to read it; its clients ask again until it has. What lasts
+    longer is written.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._since = self._last = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write ``record``."""
+        if not record.name.startswith("aiokafka") or not record.getMessage().startswith(_NO_COORDINATOR):
+            return True
+        now = self._clock()
+        if now - self._last > PATIENCE_S:
+            self._since = now
+        self._last = now
+        return now - self._since > PATIENCE_S
 
 
 class JsonLines(logging.Formatter):
@@ -85,6 +110,7 @@ def setup_logs(level: str, format: Format, stream: TextIO | None = None) -> None
     handler = logging.StreamHandler(out)
     text = format == "text" or (format == "auto" and out.isatty())
     handler.setFormatter(Text() if text else JsonLines())
+    handler.addFilter(Patience())
     handler.addFilter(RateLimit())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CLIENTS:

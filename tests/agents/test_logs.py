@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
-from agents.logs import JsonLines, RateLimit, Text, setup_logs
+from agents.logs import PATIENCE_S, JsonLines, Patience, RateLimit, Text, setup_logs
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +82,35 @@ def test_clients_never_write_the_keys_and_values_they_send() -> None:
     logging.getLogger("agents.x").debug("ours")
     assert "secret" not in out.getvalue()
     assert "ours" in out.getvalue()
+
+
+def no_coordinator() -> logging.LogRecord:
+    error = GroupCoordinatorNotAvailableError()
+    name = "aiokafka.consumer.group_coordinator"
+    return logging.LogRecord(name, logging.ERROR, __file__, 1, "Group Coordinator Request failed: %s", (error,), None)
+
+
+def test_a_fresh_kafka_without_a_coordinator_is_no_error_until_it_lasts() -> None:
+    now = [0.0]
+    patience = Patience(clock=lambda: now[0])
+    for now[0] in (0.0, 0.1, PATIENCE_S):
+        assert not patience.filter(no_coordinator())
+    now[0] += 0.1
+    assert patience.filter(no_coordinator())
+    now[0] += 2 * PATIENCE_S  # it was there meanwhile
+    assert not patience.filter(no_coordinator())
+
+
+def test_other_errors_of_a_client_are_written_at_once() -> None:
+    patience = Patience(clock=lambda: 0.0)
+    other = no_coordinator()
+    other.args = (GroupLoadInProgressError(),)
+    assert patience.filter(other)
+    assert patience.filter(record("NotCoordinator %s", "[Error 15]"))
+
+
+def test_logs_that_are_set_up_have_this_patience() -> None:
+    out = io.StringIO()
+    setup_logs("INFO", "json", out)
+    logging.getLogger("aiokafka.x").handle(no_coordinator())
+    assert out.getvalue() == ""
