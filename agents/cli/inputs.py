@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from secrets import token_hex
 from typing import Any, Self
 
@@ -45,21 +45,31 @@ class Source:
         path: The file.
         kept: All that came from stdin.
         prefix: What ids begin with that documents do not bring themselves.
+        gave_ids: Whether a document was called after it, as far as it was read.
     """
 
     name: str
     path: Path | None = None
     kept: str = field(default="", repr=False)
     prefix: str = ""
+    gave_ids: bool = False
 
     @classmethod
     def stdin(cls, text: str) -> Self:
         """Return ``text`` from stdin. It has no name that tells it from the last one, so each run gives it another."""
         return cls(STDIN_NAME, kept=text, prefix=f"{STDIN_NAME}-{token_hex(4)}")
 
+    @property
+    def stem(self) -> str:
+        """What the ids begin with that it gives: below a folder its path there, so that they differ."""
+        if self.path is None:
+            return self.prefix
+        return PurePosixPath(self.name).with_suffix("").as_posix() if self.path.suffix in _JSON_LINES else self.name
+
     def documents(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
         """Yield each document with its place; as text what is no JSON object."""
         if self.path and self.path.suffix not in _JSON_LINES:
+            self.gave_ids = True
             yield self.name, {"id": self.name, "text": decode_text(self.path.read_bytes())}
         elif not self.path and not self.kept.lstrip().startswith("{"):
             yield self.name, {"id": self.prefix, "text": self.kept}
@@ -67,7 +77,7 @@ class Source:
             yield from self._lines()
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
-        stem = self.path.stem if self.path else self.prefix
+        stem = self.stem
         for number, line in enumerate(self._raw_lines(), 1):
             if not line.strip():
                 continue
@@ -77,6 +87,7 @@ class Source:
                 yield f"{self.name}:{number}", f"expected a JSON object: {error}"
                 continue
             if isinstance(found, dict):
+                self.gave_ids |= "id" not in found
                 yield f"{self.name}:{number}", {"id": f"{stem}-{number}", **found}
             else:
                 yield f"{self.name}:{number}", f"expected a JSON object, got {type(found).__name__}"
@@ -148,7 +159,7 @@ def _is_blank(path: Path) -> bool:
     return path.stat().st_size < _SMALL_BYTES and not path.read_bytes().strip()
 
 
-def check(sources: Iterable[Source], defaults: Defaults) -> Checked:
+def check(sources: Sequence[Source], defaults: Defaults) -> Checked:
     """Return how many documents there are, and what they ask.
 
     Raises:
@@ -168,10 +179,26 @@ def check(sources: Iterable[Source], defaults: Defaults) -> Checked:
                     problems += [f"{place}: {problem}" for problem in event]
         except UnicodeDecodeError as error:
             problems.append(f"{source.name}: expected text in UTF-8: {error}")
+    problems += _same_ids(sources)
     if problems:
         more = [f"and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
         raise InvalidInput(problems[:_MAX_PROBLEMS] + more)
     return Checked(count, frozenset(tasks))
+
+
+def _same_ids(sources: Iterable[Source]) -> list[str]:
+    first: dict[str, Path] = {}
+    clashes = []
+    for source in sources:
+        if source.path is None or not source.gave_ids:
+            continue
+        other = first.setdefault(source.stem, source.path)
+        if not other.samefile(source.path):
+            clashes.append(
+                f"{other} and {source.path} would give their documents the same ids, expected ids that differ: publish "
+                "a folder that holds both, or JSON lines with an id each"
+            )
+    return clashes
 
 
 def unknown_tasks(tasks: Iterable[Task], registry: Registry) -> list[str]:

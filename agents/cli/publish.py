@@ -42,8 +42,8 @@ def publish(
     """Publish documents: text files (one document each), JSON lines ({"id", "text", …} or {"text"}), folders, stdin.
 
     All of them are checked first; if one is wrong, or asks a deployment that is not there, none is sent. A document
-    without an id is called after its file (letter.txt, lines-17), or after the run if it comes from stdin
-    (stdin-3f9a02c1-17).
+    without an id is called after its file (letter.txt, lines-17), in a folder after its path there (may/letter.txt), or
+    after the run if it comes from stdin (stdin-3f9a02c1-17).
     """
     from agents.cli.inputs import Defaults, check, find_sources, read_tasks
     from agents.cli.topics import full_name

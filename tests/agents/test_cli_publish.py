@@ -75,3 +75,44 @@ def test_all_tasks_that_documents_ask_are_known_before_anything_is_sent() -> Non
         "task tickets/live: there is no such deployment; expected one of: loans/live"
     ]
     assert "expected one of: none yet" in unknown_tasks(checked.tasks, registry_of())[0]
+
+
+def same_named(tmp_path: Path, name: str, text: str) -> list[str]:
+    for folder in ("april", "may"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(text)
+    return [str(tmp_path / "april" / name), str(tmp_path / "may" / name)]
+
+
+@pytest.mark.parametrize(("name", "text"), [("letter.txt", "a letter"), ("lines.jsonl", '{"text": "a"}')])
+def test_files_of_one_name_whose_documents_would_have_one_id_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    files = same_named(tmp_path, name, text)
+    with pytest.raises(InvalidInput) as error:
+        check(find_sources(files).sources, Defaults())
+    (problem,) = error.value.problems
+    assert problem.startswith(f"{files[0]} and {files[1]} would give their documents the same ids")
+    folders = [str(tmp_path / "april"), str(tmp_path / "may")]
+    with pytest.raises(InvalidInput, match="same ids"):
+        check(find_sources(folders).sources, Defaults())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("letter.txt", "a letter", {"april/letter.txt", "may/letter.txt"}),
+        ("lines.jsonl", '{"text": "a"}', {"april/lines-1", "may/lines-1"}),
+    ],
+)
+def test_a_folder_that_holds_both_tells_them_apart(tmp_path: Path, name: str, text: str, found: set[str]) -> None:
+    same_named(tmp_path, name, text)
+    sources = find_sources([str(tmp_path)]).sources
+    assert check(sources, Defaults()).count == 2
+    assert {one for source in sources for one in ids(source)} == found
+
+
+def test_files_of_one_name_may_bring_their_own_ids_and_a_file_may_come_twice(tmp_path: Path) -> None:
+    files = same_named(tmp_path, "lines.jsonl", '{"id": "lines-1", "text": "a"}')
+    assert check(find_sources(files).sources, Defaults()).count == 2
+    letter = tmp_path / "letter.txt"
+    letter.write_text("a letter")
+    assert check(find_sources([str(letter), str(letter)]).sources, Defaults()).count == 2
