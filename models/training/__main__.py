@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from models.files import FULL
 from models.training.job import read_job
 from models.training.progress import Progress, print_line
+from schemas.codecs.validation import sentences
+from schemas.control_events import few
 from schemas.errors import Disposition, InvalidInput, LexstreamError, NoSpace
 
 _ENVIRONMENT = {
@@ -57,8 +59,7 @@ def main(folder: Path) -> int:
         job, documents = read_job(folder)
         print_line(run_job(job, documents, progress=Progress()).event())
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
-        print_line({"event": "failed", "problems": problems})
+        print_line({"event": "failed", "problems": few(sentences(error, within="job"))})
         return _BAD_JOB
     except LexstreamError as error:
         print_line({"event": "failed", "problems": _problems(error)})

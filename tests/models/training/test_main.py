@@ -50,6 +50,21 @@ def test_problems_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_job_that_is_none_is_told_in_our_words(tmp_path: Path) -> None:
+    job = make_job(tmp_path, Kind.SINGLE_LABEL)
+    write_job(tmp_path / "job", job, class_documents())
+    broken = json.loads(job.model_dump_json(by_alias=True)) | {"kind": "Poetry", "language": 5, "secret": "x"}
+    (tmp_path / "job" / "job.json").write_text(json.dumps(broken))
+    with start(tmp_path / "job") as process:
+        (event,) = events_of(process)
+    assert process.returncode == 1
+    assert event["event"] == "failed"
+    assert any(problem.startswith("job.kind: expected one of ") for problem in event["problems"])
+    assert "job.language: expected text, got a number" in event["problems"]
+    assert not any("Input should" in problem for problem in event["problems"])
+
+
+@pytest.mark.slow
 def test_it_leaves_when_its_parent_does(tmp_path: Path) -> None:
     write_job(tmp_path / "job", make_job(tmp_path, Kind.SINGLE_LABEL), class_documents())
     process = start(tmp_path / "job")
