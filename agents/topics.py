@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from agents.copies import WANTED, Copies, dangers
 from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.errors import InvalidInput, Unavailable
@@ -21,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PARTITIONS: Final = 4
 _CREATED_S: Final = 20.0
-_COPIES: Final = 3
-"""As many brokers keep a partition as there are, but no more than this: any one may die, and a write waits for two."""
+_OF_KAFKA: Final = frozenset({"__consumer_offsets", "__transaction_state"})
+"""Kafka's own topics: where the committed offsets and the transactions are, without which ours are worth little."""
 _NOT_ALLOWED: Final = TopicAuthorizationFailedError.errno
 _HEADERS_BYTES: Final = 64 * 1024
 """Room for what a dead letter has beside its event."""
@@ -61,6 +62,15 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
             topic["topic"]: [len(partition["replicas"]) for partition in topic["partitions"]]
             for topic in described
             if not topic["error_code"]
+        }
+
+    async def visible(self) -> dict[str, list[int]]:
+        """Return how often each partition is kept, of all topics that we may see. Asking by name might make them."""
+        described = await self._client.describe_topics()
+        return {
+            each["topic"]: [len(part["replicas"]) for part in each["partitions"]]
+            for each in described
+            if each["partitions"]
         }
 
     async def n_brokers(self) -> int:
@@ -138,7 +148,7 @@ async def create_topics(
     """
     try:
         async with _Admin(settings) as admin:
-            copies = replication or min(_COPIES, await admin.n_brokers())
+            copies = replication or min(WANTED, await admin.n_brokers())
             wanted = expected_topics(settings, partitions=partitions, replication=copies, routes=routes)
             there = await admin.partitions([spec.name for spec in wanted])
             missing = [_fitting(spec, settings, there) for spec in wanted if spec.name not in there]
@@ -202,6 +212,28 @@ async def check_topics(
         raise Unavailable(f"the topics cannot be read: {error!r}") from error
     found = {name: Found(count, configs.get(name, {})) for name, count in there.items()}
     return topic_problems(settings, wanted, found)
+
+
+async def topic_warnings(settings: Settings, *, routes: Iterable[str] = ()) -> list[str]:
+    """Return which topics, ours and Kafka's own, would lose something with one broker, each with what to do about it.
+
+    Raises:
+        InvalidInput: If Kafka does not let us look at one of ours.
+        Unavailable: If Kafka does not answer.
+    """
+    names = {spec.name for spec in expected_topics(settings, routes=routes)} | {settings.topics.replays}
+    try:
+        async with _Admin(settings) as admin:
+            n_brokers, visible = await admin.n_brokers(), await admin.visible()
+            configs = await admin.configs(sorted(names & visible.keys()))
+    except (KafkaError, TimeoutError) as error:
+        raise Unavailable(f"the topics cannot be read: {error!r}") from error
+    looked_at = sorted((names | _OF_KAFKA) & visible.keys())
+    return dangers({name: _copies(visible[name], configs.get(name)) for name in looked_at}, n_brokers=n_brokers)
+
+
+def _copies(replicas: Sequence[int], config: Mapping[str, str] | None) -> Copies:
+    return Copies(min(replicas), int(config["min.insync.replicas"]) if config else None)
 
 
 async def require_topics(settings: Settings, *, only: Collection[str] | None = None) -> None:

@@ -24,6 +24,19 @@ class Address:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
+def is_elsewhere(text: str) -> bool:
+    """Return whether ``host:port`` is on another machine, or of a name that nobody knows yet.
+
+    Raises:
+        InvalidInput: It is no such thing.
+    """
+    host, _ = _split(text)
+    try:
+        return not all(ip.is_loopback for ip in _ips(host))
+    except OSError:
+        return True
+
+
 def parse_address(text: str) -> Address:
     """Read ``host:port``; the port may be left out. A name such as ``localhost`` becomes its address.
 
@@ -32,13 +45,17 @@ def parse_address(text: str) -> Address:
     """
     host, port = _split(text)
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
+        ips = _ips(host)
     except OSError as error:
         raise InvalidInput([f"{text}: cannot find the host {host!r}: {error}"]) from error
-    ips = sorted((ipaddress.ip_address(str(ip)) for ip in found), key=lambda ip: ip.version)
     if not ips or not all(ip.is_loopback for ip in ips):
         raise InvalidInput([f"{text}: the local broker listens on loopback only; expected such as localhost:9092"])
     return Address(str(ips[0]), port)
+
+
+def _ips(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    found = {entry[4][0] for entry in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
+    return sorted((ipaddress.ip_address(str(ip)) for ip in found), key=lambda ip: ip.version)
 
 
 def _split(text: str) -> tuple[str, int]:

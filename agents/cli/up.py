@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     cli: Cli,
-    workers: Annotated[int, typer.Option(help="How many workers.", min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(help="How many workers.", min=0, max=64)] = 1,
     trainers: Annotated[int, typer.Option(help="How many trainers.", min=0, max=8)] = 1,
 ) -> None:
     """Run a local Kafka (unless one answers at --brokers), workers and trainers; what dies is started again.
@@ -36,14 +36,44 @@ def up(
     """
     from agents import supervisor
     from agents.topics import create_topics
+    from schemas.errors import InvalidSettings
 
+    if not workers + trainers:
+        raise InvalidSettings(["got --workers 0 and --trainers 0, expected at least one process to run"])
     with _alone(cli), _kafka(cli) as beside:
-        made = cli.run(create_topics(cli.settings))
+        nodes = local_nodes(cli)
+        cli = knowing(cli, nodes)
+        made = cli.run(create_topics(cli.settings, replication=len(nodes) or None))
         cli.err.print(f"[good]✓[/good] topics of [name]{cli.settings.namespace}[/name] ({len(made)} new)")
         cli.err.print("[quiet]Ctrl-C ends everything. In another terminal: lexstream project create …")
         _log(cli)
         code = supervisor.run(children(cli, workers=workers, trainers=trainers), beside=beside)
     raise typer.Exit(code)
+
+
+def local_nodes(cli: Cli) -> list[str]:
+    """Return where the nodes of our home's cluster listen, the dead ones too; nothing if another Kafka is meant."""
+    from agents.broker.address import parse_address
+    from agents.broker.plan import kept_nodes
+    from agents.cli.broker import local_broker
+    from schemas.errors import InvalidInput
+
+    if kept_nodes(cli.settings.home) < 2:  # noqa: PLR2004 - a single broker has no other addresses
+        return []
+    try:
+        meant = {str(parse_address(address.strip())) for address in cli.settings.brokers.split(",")}
+        nodes = [node.status() for node in local_broker(cli).nodes]
+    except InvalidInput:  # on another machine
+        return []
+    is_ours = any(node.running and node.address in meant for node in nodes)
+    return [node.address for node in nodes] if is_ours else []
+
+
+def knowing(cli: Cli, nodes: list[str]) -> Cli:
+    """Return what the processes are told: knowing one address, they could not start while that node is dead."""
+    if not nodes:
+        return cli
+    return Cli(cli.options | {"brokers": ",".join(nodes)}, for_machines=cli.for_machines, file=cli.file)
 
 
 def children(cli: Cli, *, workers: int, trainers: int) -> "list[Child]":
@@ -159,9 +189,14 @@ def _kafka(cli: Cli) -> "Iterator[list[Coroutine[Any, Any, None]]]":
 
 
 async def _answers(cli: Cli) -> bool:
+    """Return whether Kafka answers. One on another machine, which we could not start, is waited for."""
+    from agents.broker.address import is_elsewhere
     from agents.kafka import wait_for_broker
     from schemas.errors import Unavailable
 
+    if is_elsewhere(cli.settings.brokers.split(",")[0].strip()):
+        await wait_for_broker(cli.settings)
+        return True
     try:
         await wait_for_broker(cli.settings.model_copy(update={"broker_wait_s": 0.0}))
     except Unavailable:

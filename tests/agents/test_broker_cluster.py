@@ -13,11 +13,13 @@ from aiokafka.errors import NotCoordinatorForGroupError
 from agents.broker import LocalCluster
 from agents.broker.address import free_ports, parse_address
 from agents.broker.plan import Plan, write_plan
-from agents.broker.wire import Cluster, ask_partitions
+from agents.broker.wire import Cluster, PartitionState, ask_partitions
+from agents.cli.context import Cli
 from agents.cli.main import run
+from agents.cli.up import children, knowing, local_nodes
 from agents.offsets import fetch_offsets, guard_offsets
 from agents.settings import Settings
-from agents.topics import check_topics, create_topics
+from agents.topics import check_topics, create_topics, topic_warnings
 from tests.broker import JARS
 
 _PATIENCE_S = 60.0
@@ -36,8 +38,13 @@ def addresses() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def cluster(addresses: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"), addresses, cache=JARS)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="module")
+def cluster(addresses: list[str], home: Path) -> Iterator[LocalCluster]:
+    cluster = LocalCluster(home, addresses, cache=JARS)
     try:
         cluster.start()
         yield cluster
@@ -54,6 +61,11 @@ def settings(cluster: LocalCluster, namespace: str) -> Settings:
 def seen_by(addresses: list[str]) -> Cluster:
     """What the first node says that answers."""
     return next(said for address in addresses if (said := ask_partitions(parse_address(address))))
+
+
+def partitions_of(settings: Settings, addresses: list[str]) -> list[PartitionState]:
+    found = seen_by(addresses).partitions
+    return [state for place, state in found.items() if place[0] in all_topics(settings)]
 
 
 async def produce(settings: Settings, topic: str) -> None:
@@ -81,8 +93,14 @@ def test_writing_goes_on_when_the_node_that_led_is_killed_and_the_node_catches_u
 
     asyncio.run(create_topics(settings, partitions=2))
     assert asyncio.run(check_topics(settings)) == []
-    ours = {place: state for place, state in seen_by(addresses).partitions.items() if place[0] in all_topics(settings)}
-    assert {state.replicas for state in ours.values()} == {frozenset({1, 2, 3})}
+    assert asyncio.run(topic_warnings(settings)) == []
+    alone = settings.model_copy(update={"namespace": f"{settings.namespace}-alone"})
+    asyncio.run(create_topics(alone, partitions=1, replication=1))
+    assert asyncio.run(check_topics(alone)) == []
+    warnings = asyncio.run(topic_warnings(alone))
+    assert {warning.split()[1] for warning in warnings} >= all_topics(alone)
+    assert all("is kept by 1 of 3 brokers, expected 3" in warning for warning in warnings)
+    assert {state.replicas for state in partitions_of(settings, addresses)} == {frozenset({1, 2, 3})}
 
     asyncio.run(produce(settings, topic))
     leader = seen_by(addresses).partitions[topic, 0].leader
@@ -94,6 +112,9 @@ def test_writing_goes_on_when_the_node_that_led_is_killed_and_the_node_catches_u
     state = seen_by(others).partitions[topic, 0]
     assert state.leader not in (leader, -1)
     assert leader not in state.in_sync
+    later = settings.model_copy(update={"namespace": f"{settings.namespace}-later"})
+    asyncio.run(create_topics(later, partitions=1, replication=len(addresses)))
+    until(lambda: {state.replicas for state in partitions_of(later, others)} == {frozenset({1, 2, 3})})
     assert asyncio.run(consume(settings, topic, count=2 * len(_VALUES))) == _VALUES * 2
 
     assert cluster.start().running
@@ -122,6 +143,28 @@ async def test_a_node_that_does_not_coordinate_a_group_is_not_believed_that_noth
             await coordinator.ensure_coordinator_known()
             coordinator.coordinator_id = wrong
             assert await consumer.committed(place) == 7
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_up_tells_its_processes_all_nodes_and_keeps_what_it_makes_on_each(addresses: list[str], home: Path) -> None:
+    cli = Cli({"home": home, "brokers": addresses[0]})
+    assert local_nodes(cli) == addresses
+    for each in children(knowing(cli, local_nodes(cli)), workers=1, trainers=1):
+        assert each.argv[each.argv.index("--brokers") + 1] == ",".join(addresses)
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_up_takes_no_other_kafka_for_the_cluster_of_its_home(home: Path, tmp_path: Path) -> None:
+    elsewhere = f"127.0.0.1:{free_ports(1)[0]}"
+    for options in ({"home": home, "brokers": elsewhere}, {"home": home, "brokers": "192.0.2.1:9092"},
+                    {"home": tmp_path, "brokers": elsewhere}):  # fmt: skip
+        cli = Cli(options)
+        assert local_nodes(cli) == []
+        assert knowing(cli, []) is cli
 
 
 def all_topics(settings: Settings) -> set[str]:

@@ -48,9 +48,20 @@ def test_compose_starts_workers_and_trainers_only_after_kafka_and_the_topics() -
     assert services["kafka"]["healthcheck"]["test"][0] == "CMD"
     assert services["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
     for name in ("worker", "trainer"):
-        assert services[name]["command"] == [name]
         assert services[name]["depends_on"] == {"topics": {"condition": "service_completed_successfully"}}
         assert services[name]["environment"]["LEXSTREAM_BROKERS"] == "kafka:19092"
+
+
+def test_compose_leaves_it_to_lexstream_up_what_is_started_again() -> None:
+    """Docker would start again, for ever, what ended because somebody has to look."""
+    services = compose()["services"]
+    assert {name: services[name]["restart"] for name in ("topics", "worker", "trainer")} == dict.fromkeys(
+        ("topics", "worker", "trainer"), "no"
+    )
+    for name in ("worker", "trainer"):
+        counts = {one: str(int(one == name)) for one in ("worker", "trainer")}
+        assert services[name]["command"] == ["up", "--workers", counts["worker"], "--trainers", counts["trainer"]]
+        assert services[name]["init"] is True
 
 
 def test_compose_publishes_on_loopback_only() -> None:
