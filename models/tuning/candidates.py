@@ -1,7 +1,8 @@
 """Which plan to try next. Pure.
 
-Not the product of everything: first each backend once; then, of the two best, the shapes next to their best one; then,
-of the winner, the micro-batch sizes next to its best one. A search that is stopped early has tried the likely ones.
+Not the product of everything: first what another model of the encoder found to be fast; then each backend once; then,
+of the two best, the shapes next to their best one; then, of the winner, the micro-batch sizes next to its best one. A
+search that is stopped early has tried the likely ones.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -130,12 +131,12 @@ def next_plan(space: Space, attempts: Mapping[Plan, Attempt], qualities: Qualiti
         attempts: What was measured, on this machine, of this encoder; perhaps for another model.
         qualities: Of the backends whose answers for this model were looked at.
     """
+    if unjudged := _unjudged(attempts, qualities, among=space.backends):
+        return unjudged
     tried = {plan.backend for plan in attempts}
     untried = (each for each in space.backends if each not in tried and not space.is_needless(each, qualities))
     if (backend := next(untried, None)) is not None:
         return first_plan(backend, space.machine)
-    if unjudged := _unjudged(attempts, qualities, among=space.backends):
-        return unjudged
     winner = best(attempts.values(), qualities)
     if winner is None:
         last = (first_plan(backend, space.machine) for backend in space.last if backend not in tried)

@@ -16,6 +16,7 @@ FEWEST_FINDINGS: Final = 20
 _FP32: Final = "-fp32"
 _TOO_LITTLE: Final = "too little was asked to see whether it answers as FP32 does"
 _UNMEASURED: Final = "not measured here; its backend was good where the model was trained"
+_UNASKED: Final = "no time was left to see whether it answers as FP32 does"
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,13 @@ def trials_of(
         served: The plan that was chosen; if it was not measured, it is that of the training.
         skipped: Plans that were not tried for this model, and why.
     """
+    known = list(attempts)
+    fastest = max((each.tokens_per_s for each in known if each.plan == served), default=float("inf"))
     trials = [
-        _skipped(attempt, skipped[attempt.plan])
-        if attempt.plan in skipped and attempt.plan != served
+        _skipped(attempt, reason)
+        if (reason := skipped.get(attempt.plan) or _unasked(attempt, qualities, fastest)) and attempt.plan != served
         else _trial(attempt, qualities.get(attempt.plan.backend), served)
-        for attempt in attempts
+        for attempt in known
     ]
     trials.sort(key=lambda trial: (trial.verdict is not Verdict.SERVED, -trial.tokens_per_s))
     if served not in {trial.plan for trial in trials}:
@@ -139,6 +142,12 @@ def good_backends(trials: Iterable[Trial]) -> frozenset[str]:
 def _is_good(attempt: Attempt, qualities: Qualities) -> bool:
     quality = qualities.get(attempt.plan.backend)
     return quality is not None and quality.good
+
+
+def _unasked(attempt: Attempt, qualities: Qualities, served_tokens_per_s: float) -> str:
+    """Why what is faster than what serves does not serve, though nothing is wrong with it."""
+    faster = not attempt.error and attempt.tokens_per_s > served_tokens_per_s
+    return _UNASKED if faster and attempt.plan.backend not in qualities else ""
 
 
 def _skipped(attempt: Attempt, reason: str) -> Trial:

@@ -158,3 +158,11 @@ def test_a_backend_that_failed_in_one_shape_is_not_good_in_every_shape() -> None
     trials = [Trial(plan=INT8, agreement=1.0, verdict=Verdict.SLOWER), Trial(plan=WIDE, verdict=Verdict.FAILED)]
     assert good_backends(trials) == frozenset()
     assert good_backends(trials[:1]) == {"onnx-int8"}
+
+
+def test_what_is_faster_but_was_not_asked_for_lack_of_time_is_not_called_slower() -> None:
+    attempts = [Attempt(FP32, 10), Attempt(INT8, 30, from_before=True), Attempt(BF16, 5, from_before=True)]
+    found = trials_of(attempts, {"torch-fp32": EXACT}, served=FP32, skipped={})
+    told = {trial.plan: (trial.verdict, trial.tokens_per_s) for trial in found}
+    assert told == {FP32: (Verdict.SERVED, 10), INT8: (Verdict.SKIPPED, 30), BF16: (Verdict.SLOWER, 5)}
+    assert "no time was left" in found[1].reason

@@ -224,3 +224,15 @@ def test_speeds_of_another_model_are_told_apart_from_those_measured_now() -> Non
     reasons = {trial.plan: trial.reason for trial in trials if trial.verdict is not Verdict.SKIPPED}
     assert reasons.pop(plan) == ""
     assert SPEED_FROM_BEFORE in reasons.values()
+
+
+def test_with_little_time_what_another_model_found_to_be_fast_is_asked_first() -> None:
+    stand = Stand(b=5.0, c=6.0)
+    first = stand.search(space=Space(MACHINE, ["c"]))
+    plan = first.run()
+    assert plan is not None
+    judged = len(stand.judged)
+    again = stand.search(budget_s=1.0, space=Space(MACHINE, ["b", "c"]))
+    again.know(first.tuning(plan, n_labels=5).trials)
+    assert again.run() == plan
+    assert stand.judged[judged:] == ["c"]
