@@ -15,7 +15,7 @@ CLIENTS = ("aiokafka", "faust", "mode", "kafka", "httpx", "httpcore")
 EVERY_S = 5.0
 PATIENCE_S = 10.0
 _MAX_TEMPLATES = 1000
-_NO_COORDINATOR = "Group Coordinator Request failed: [Error 15]"
+_NO_COORDINATOR = ("Group Coordinator Request failed: [Error 15]", "Marking the coordinator dead")
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[1;31m"}
 
@@ -50,7 +50,7 @@ class RateLimit(logging.Filter):
 
 
 class Patience(logging.Filter):
-    """Holds back for a moment that Kafka has no coordinator: it makes the topic of its groups when the first one comes.
+    """Holds back for a moment that Kafka has no coordinator: it makes the topic of groups when the first one comes.
 
     A fresh broker takes seconds for that, a restarted one to read it; its clients ask again until it has. What lasts
     longer is written.

@@ -101,6 +101,11 @@ def test_a_fresh_kafka_without_a_coordinator_is_no_error_until_it_lasts() -> Non
     assert not patience.filter(no_coordinator())
 
 
+def test_a_coordinator_that_moves_is_no_error_either() -> None:
+    patience = Patience(clock=lambda: 0.0)
+    assert not patience.filter(record("Marking the coordinator dead (node %s)for group %s.", 1, "lexstream"))
+
+
 def test_other_errors_of_a_client_are_written_at_once() -> None:
     patience = Patience(clock=lambda: 0.0)
     other = no_coordinator()
