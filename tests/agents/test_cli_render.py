@@ -236,6 +236,8 @@ def test_events_are_one_line() -> None:
     }
     switched = ControlEvent(project="loans", event=EventType.SWITCHED, at=at, details=details)
     assert "production: 2222222222 answers from in/1@42 on instead of 1111111111" in event_line(switched).plain
+    taken = switched.model_copy(update={"details": details | {"from": None}})
+    assert event_line(taken).plain.endswith("answers from in/1@42 on (the first since a worker took the partition)")
     rejected = ControlEvent(project="loans", event=EventType.REJECTED, at=at, details={"problems": ["a", "b"]})
     assert event_line(rejected).plain.endswith("a; b")
 

@@ -12,6 +12,7 @@ from schemas.control_events import ControlEvent, EventType
 
 REFERENCE = "torch-fp32"
 _SECONDS = frozenset({"seconds", "durationS", "remainingS"})
+_NEWLY_TAKEN = " (the first since a worker took the partition)"
 _STYLES = {
     EventType.SUCCEEDED: "good",
     EventType.FAILED: "bad",
@@ -34,7 +35,7 @@ def event_line(event: ControlEvent) -> Text:
 def switched_words(event: ControlEvent) -> str:
     """Return which model answers from which offset on."""
     details = event.details
-    before = f" instead of {short_digest(str(details['from']))}" if details.get("from") else ""
+    before = f" instead of {short_digest(str(details['from']))}" if details.get("from") else _NEWLY_TAKEN
     place = f"{details.get('topic')}/{details.get('partition')}@{details.get('offset')}"
     return f"{details.get('deployment')}: {short_digest(str(details.get('to')))} answers from {place} on{before}"
 
