@@ -5,6 +5,7 @@ import logging
 from typing import Protocol
 
 from agents.broker.local import BrokerStatus
+from agents.broker.room import lack_of_room
 from schemas.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -24,9 +25,11 @@ async def keep_running(broker: Broker, *, every_s: float = 1.0) -> None:
     """Look after ``broker`` until cancelled. A start that fails is logged and tried again."""
     while True:
         await asyncio.sleep(every_s)
-        if (await asyncio.to_thread(broker.status)).running:
+        status = await asyncio.to_thread(broker.status)
+        if status.running:
             continue
-        logger.warning("the local broker died; starting it again", extra={"action": "restart"})
+        why = lack_of_room(status.data)
+        logger.warning("the local broker died; starting it again%s", why, extra={"action": "restart"})
         try:
             await asyncio.to_thread(broker.start)
         except Unavailable as error:

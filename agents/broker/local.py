@@ -18,6 +18,7 @@ from agents.broker.java import find_java
 from agents.broker.locking import locked
 from agents.broker.plan import folder_of, new_cluster_id, require_nodes
 from agents.broker.progress import OnProgress, Progress, ignore
+from agents.broker.room import lack_of_room
 from agents.broker.wire import ask
 from schemas.errors import Unavailable
 
@@ -202,7 +203,8 @@ class LocalBroker:
             process.kill(child)
             said = log.read_bytes()[seen:].decode(errors="replace") if log.exists() else ""
             said += console.read_text(encoding="utf-8", errors="replace")
-            raise Unavailable(f"{error}: {_last_lines(said) or 'it said nothing'} (all of it: {self._logs})") from error
+            why = f"{_last_lines(said) or 'it said nothing'} (all of it: {self._logs}){lack_of_room(self._data)}"
+            raise Unavailable(f"{error}: {why}") from error
         except BaseException:
             process.kill(child)
             raise
