@@ -34,8 +34,9 @@ def documents(first: int) -> list[tuple[bytes, bytes, int]]:
 def outputs(settings: Settings, count: int) -> tuple[list[Message], float]:
     """Let a worker answer what waits until there are ``count`` outputs; return them, and its seconds."""
     started = time.monotonic()
-    with running(settings.model_copy(update={"window_documents": WINDOW})):
+    with running(settings.model_copy(update={"window_documents": WINDOW})) as loop:
         found = read(settings, settings.topics.enriched, settings.topics.dead_letters, count=count)
+        print(f"{loop._metrics.aborts._value.get():.0f} transactions given up")
         return found, time.monotonic() - started
 
 

@@ -15,7 +15,8 @@ from schemas.base import now
 from schemas.names import Kind
 from schemas.records import ModelRecord, ProjectRecord, Record, record_key
 from tests.acceptance.stack import Stack, body
-from tests.hostile_artefacts.hostile import CASES, Bench
+from tests.hostile_artefacts.bench import Bench
+from tests.hostile_artefacts.cases import CASES
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -15,10 +15,20 @@ from models.manifest import WEIGHTS
 from models.store import Store
 from models.tokenizer_check import check_pattern
 from schemas.errors import ArtefactCorrupt, ArtefactError
-from tests.hostile_artefacts.hostile import CASES, Bench, graph
+from tests.hostile_artefacts.bench import Bench
+from tests.hostile_artefacts.cases import CASES
+from tests.hostile_artefacts.graphs import graph
 from tests.models.artefacts import WIDTH, make_manifest, tiny_graphs, tiny_weights
 
 SOON_S = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries_are_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first import of torch and its models takes seconds, and is not what is timed."""
+    store = Store(tmp_path_factory.mktemp("first").as_uri())
+    with Engine(store) as engine:
+        engine.load(store.save_manifest(make_manifest(store, backend="torch-fp32")))
 
 
 @pytest.fixture
@@ -142,7 +152,7 @@ with Engine(Store(sys.argv[1])) as engine:
 
 def test_a_document_that_a_tokenizer_gives_up_on_takes_nobody_with_it(bench: Bench) -> None:
     from models.manifest import TOKENIZER
-    from tests.hostile_artefacts.hostile import splitting, tokenizer_with
+    from tests.hostile_artefacts.tokenizers import splitting, tokenizer_with
 
     data = tokenizer_with(pre_tokenizer=splitting("(a|a)*$"), normalizer=None)
     digest = bench.with_file(TOKENIZER, data)
