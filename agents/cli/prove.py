@@ -131,7 +131,7 @@ def _show(cli: Cli, report: dict[str, Any], out: Path | None) -> None:
     if out is not None:
         cli.out.print(f"[good]✓[/good] wrote {out / 'prove.json'} and {out / 'prove.svg'}")
     if report["logs"] is not None:
-        cli.out.print(f"the logs of the workers are in {report['logs']}")
+        cli.out.print(f"the logs of the workers and of Kafka are in {report['logs']}")
 
 
 def _proven(cli: Cli, *, nodes: int | None, **given: Any) -> dict[str, Any]:
@@ -157,9 +157,10 @@ def _proven(cli: Cli, *, nodes: int | None, **given: Any) -> dict[str, Any]:
         raise
     except LexstreamError as error:
         kept = str(folder)
-        raise LexstreamError(f"{error} (the workers' logs: {kept})") from error
+        raise LexstreamError(f"{error} (the logs of the workers and of Kafka: {kept})") from error
     finally:
-        shutil.rmtree(folder / "kafka" if kept else folder, ignore_errors=True)
+        for unwanted in folder.glob("kafka/**/data") if kept else [folder]:
+            shutil.rmtree(unwanted, ignore_errors=True)
     return found | {"logs": kept}
 
 
