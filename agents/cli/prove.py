@@ -159,7 +159,7 @@ def _proven(cli: Cli, *, nodes: int | None, **given: Any) -> dict[str, Any]:
         kept = str(folder)
         raise LexstreamError(f"{error} (the logs of the workers and of Kafka: {kept})") from error
     finally:
-        for unwanted in folder.glob("kafka/**/data") if kept else [folder]:
+        for unwanted in list(folder.glob("kafka/**/data")) if kept else [folder]:
             shutil.rmtree(unwanted, ignore_errors=True)
     return found | {"logs": kept}
 

@@ -161,7 +161,7 @@ def test_a_run_that_could_not_be_done_is_one_line(
     assert run_program(["prove"]) == 1
     (kept,) = tmp_path.glob("lexstream-prove-*")
     assert capsys.readouterr().err.splitlines() == [
-        f"lexstream: nothing came out within 60 s (the workers' logs: {kept})"
+        f"lexstream: nothing came out within 60 s (the logs of the workers and of Kafka: {kept})"
     ]
 
 
