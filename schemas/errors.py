@@ -163,3 +163,15 @@ class Fenced(Fatal):
 
 class DeadLetterLimitExceeded(Fatal):
     """Nearly every event turned into a dead letter; stopped rather than drain the topic."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the frames of an error that is kept as a value, and of those that it came from.
+
+    Frames hold all that was at hand when it was raised, such as loaded models; and who holds the error is often held by
+    one of them in turn, so that it stays until the garbage collector looks at what is old, which may take hours.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__

@@ -16,7 +16,16 @@ from schemas.control_events import ControlEvent, EventType
 from schemas.dead_letters import dead_letter_headers, is_replayed
 from schemas.documents import DocumentEvent
 from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
-from schemas.errors import EncodeError, EventError, Fatal, InvalidEvent, ModelError, OversizedEvent, TasksFailed
+from schemas.errors import (
+    EncodeError,
+    EventError,
+    Fatal,
+    InvalidEvent,
+    ModelError,
+    OversizedEvent,
+    TasksFailed,
+    forget_frames,
+)
 
 _OVERHEAD = 256
 """What a batch of one message has around key, value and headers, generously."""
@@ -124,6 +133,7 @@ class Answering:
                 outcome.messages.append(self._dead_letter(record, error))
                 outcome.dead[type(error).__name__] += 1
                 outcome.replayed["dead_letter"] += is_replayed(record.headers)
+                forget_frames(error)  # events and answers are kept with their errors
             else:
                 outcome.n_enriched += 1
                 outcome.replayed["enriched"] += is_replayed(record.headers)

@@ -13,7 +13,7 @@ from models.engine.microbatch import budget, pack_tightly, stack
 from models.engine.readers import Document, Prediction, Reader, reader_of
 from models.segments import Segment, cut
 from models.tokenization import Tokenizer
-from schemas.errors import ModelError
+from schemas.errors import ModelError, forget_frames
 
 Observe = Callable[[str, float], None]
 Answer = list[Prediction] | ModelError
@@ -253,8 +253,9 @@ def _result(asked: _Asked) -> Prediction:
 
 def _refused(error: Exception) -> ModelError:
     """Say what broke, but not the library's own words: they may quote the document."""
-    if isinstance(error, ModelError):
-        return error
-    refusal = ModelError(f"the model broke on this document with {type(error).__name__}, expected an answer")
-    refusal.__cause__ = error
+    refusal = error
+    if not isinstance(refusal, ModelError):
+        refusal = ModelError(f"the model broke on this document with {type(error).__name__}, expected an answer")
+        refusal.__cause__ = error
+    forget_frames(refusal)  # they hold the model, and what they hold holds the error
     return refusal

@@ -1,5 +1,8 @@
 """Answers to messages: outputs, copies, dead letters and switch records."""
 
+import gc
+import weakref
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -92,6 +95,24 @@ def test_offsets_are_counted_as_wished(index: StringIndexType, expected: tuple[i
     (message,) = outcome(asked(item(event), served()), before=KNOWN, index=index).messages
     (entity,) = orjson.loads(message.value or b"")["results"][0]["entities"]
     assert (entity["offset"], entity["length"]) == expected
+
+
+class _Model:
+    """What takes the memory."""
+
+
+@pytest.mark.parametrize("answer", [None, ModelError("broke")])
+def test_a_dead_letter_does_not_keep_its_neighbours_model_in_memory(answer: ModelError | None) -> None:
+    neighbour = replace(served(), model=_Model())
+    kept = weakref.ref(neighbour.model)
+    bad = asked(item() if answer else item(DecodeError("no JSON")), served(), answer=answer)
+    gc.disable()  # it comes around to what is old only after hours
+    try:
+        assert outcome(bad, asked(item(), neighbour), before=KNOWN).dead.total() == 1
+        del neighbour, bad
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_one_failed_task_is_an_entry_of_errors() -> None:

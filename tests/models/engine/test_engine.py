@@ -209,6 +209,10 @@ def test_a_document_that_never_fits_the_memory_is_refused(engine: Engine, models
 
     results = engine.predict(requests_for(["a", "b"], with_backend(models, Wrapped(models[0].backend, never))))
     assert [type(result) for result in results] == [ModelError, ModelError]
+    causes = [result.__cause__ for result in results if isinstance(result, ModelError)]
+    assert [type(cause) for cause in causes] == [MemoryError, MemoryError]
+    kept = [getattr(error, "__traceback__", None) for error in (*results, *causes)]
+    assert kept == [None] * 4, "frames would keep the model in memory"
 
 
 def test_models_of_one_encoder_share_its_backend_and_its_forward_pass(
