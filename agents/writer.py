@@ -111,7 +111,7 @@ class Writer:
             fenced = is_fenced(producer, error)
             await self.stop()
             if fenced:
-                raise Fenced(f"somebody else took over {self._id}: {error!r}") from error
+                raise Fenced(f"somebody else took over {self._id}, or Kafka ended it: {error!r}") from error
             if isinstance(error, (*BROKEN, OSError)):
                 raise Unavailable(f"transaction of {self._id} failed: {error!r}") from error
             raise

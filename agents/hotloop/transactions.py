@@ -145,7 +145,8 @@ async def commit(
         await producer.commit_transaction()
     except Exception as error:
         if is_fenced(producer, error):
-            raise Fenced(f"another worker took over {partition}, or its transaction timed out: {error!r}") from error
+            why = "another worker took over, its transaction timed out, or Kafka ended it"
+            raise Fenced(f"no more transactions of {partition}: {why}: {error!r}") from error
         if not isinstance(error, BROKEN):
             raise
         await _abort(producer)

@@ -21,6 +21,7 @@ class Publisher:
     Attributes:
         error: What ended it before its time.
         done: Whether Kafka has acknowledged all.
+        heard: What the client said last, if it said anything.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.error: BaseException | None = None
         self.done = False
+        self.heard = ""
 
     def start(self) -> None:
         """Begin."""
@@ -60,7 +62,7 @@ class Publisher:
     def _publish(self) -> None:
         from confluent_kafka import Producer
 
-        producer = Producer(producer_options(self._settings))
+        producer = Producer(producer_options(self._settings) | {"error_cb": self._listen})
         topics = self._settings.topics
         names = {LaneName.BULK: topics.documents, LaneName.INTERACTIVE: topics.requests}
         started = time.monotonic()
@@ -83,6 +85,9 @@ class Publisher:
 
     def _early(self, at: int, started: float) -> bool:
         return at > (time.monotonic() - started + _TICK_S) * self._per_s
+
+    def _listen(self, error: object) -> None:
+        self.heard = str(error)
 
     def _delivered(self, error: Any, _message: object) -> None:
         if error is not None:

@@ -275,7 +275,11 @@ class _Run:
     def _check_that_kafka_takes_events(self) -> None:
         if self._timeline.silence_s > _STALL_S:
             n_published, n_events = self._timeline.n_published, self._order.n_events
-            raise LexstreamError(f"nothing happens any more: Kafka took {n_published} of {n_events} events")
+            heard = self._publisher.heard or "nothing"
+            raise LexstreamError(
+                f"nothing happens any more: Kafka took {n_published} of {n_events} events; the publisher's client said "
+                f"last: {heard}"
+            )
 
     def _nothing_comes(self) -> bool:
         silence = self._timeline.silence_s
