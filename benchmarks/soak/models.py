@@ -38,7 +38,7 @@ def _make(url: str, folder: Path) -> Models:
     """Tune one of them, as a training does, and give all the same plan: they differ in nothing that takes time."""
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call] # transformers has no types here
     answer = asyncio.run(_tuned(Spec("model", store=url, folder=str(folder))))
     store, tuning = Store(url), Tuning.model_validate(answer["tuning"])
     digests = {}
