@@ -1,7 +1,6 @@
 """The registry follower against a real broker: it holds what was committed, and nothing else."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,7 +137,6 @@ async def test_a_topic_that_goes_away_and_comes_again_is_followed_on(
 ) -> None:
     topic, admin = settings.topics.registry, AdminClient({"bootstrap.servers": settings.brokers})
     async with RegistryFollower(settings) as follower:
-        began = time.monotonic()
         admin.delete_topics([topic])[topic].result()
         await warned.get()
         create_topics(settings.brokers, topic)
@@ -146,7 +144,8 @@ async def test_a_topic_that_goes_away_and_comes_again_is_followed_on(
             await write(producer, settings, "after")
         await follower.wait_for(lambda state: state.project("after") is not None)
     assert warned.empty()
-    assert len(caplog.records) < 50 + 20 * (time.monotonic() - began), "the client says so ten times a second"
+    ours = [record for record in caplog.records if record.name.startswith("agents.")]
+    assert len(ours) <= 2, "what the client repeats is for the log's own filter to leave out"
 
 
 @pytest.mark.broker
