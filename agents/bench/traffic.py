@@ -64,10 +64,10 @@ class Passage:
         """From the first document sent to the last output seen."""
         return self.arrivals[-1].at - self.started
 
-    def latencies(self, *, warm_s: float) -> list[float]:
-        """Seconds from when a document was due to when its output was seen, without those of the first ``warm_s``."""
-        due = ((arrival.at, self.due.get(arrival.document, 0.0)) for arrival in self.arrivals)
-        return [at - then for at, then in due if then >= self.started + warm_s]
+    def latencies(self) -> list[float]:
+        """Seconds from when a document was due to when its output was seen."""
+        due = ((arrival.at, self.due.get(arrival.document)) for arrival in self.arrivals)
+        return [at - then for at, then in due if then is not None]
 
 
 def spans_of(entities: Sequence[Any]) -> Spans:
