@@ -165,6 +165,9 @@ class Controller:
                     await self._writer.take_over()
             except Unavailable as error:
                 logger.warning("cannot take over yet: %s", error, extra={"action": "controller_retry"})
+            except Exception as error:
+                self._leave(error)
+                return
             else:
                 return
             await asyncio.sleep(pause_s)

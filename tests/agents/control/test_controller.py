@@ -266,6 +266,20 @@ async def test_something_unforeseen_ends_the_process_and_leaves_the_command(
     assert await outside.consumed(group_of(settings, "worker"), partition) is None
 
 
+async def test_something_unforeseen_while_taking_over_ends_the_process(
+    outside: Outside, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_writer: object) -> None:
+        raise ValueError("boom")
+
+    monkeypatch.setattr("agents.writer.Writer.take_over", broken)
+    left: asyncio.Queue[BaseException] = asyncio.Queue()
+    controller = Controller(settings, _Broken(), Store(settings.store_url), leave=left.put_nowait)
+    controller.on_assigned(None, [TopicPartition(settings.topics.control, 0)])
+    assert str(await asyncio.wait_for(left.get(), 5)) == "boom"
+    await controller.stop()
+
+
 async def test_a_command_waits_while_the_store_is_away(outside: Outside, settings: Settings) -> None:
     digest = bundle(settings, 10)
     store = _Away(Store(settings.store_url), times=2)
