@@ -3,6 +3,7 @@
     python -m benchmarks.peers.run [--documents 3200] [--rounds 3] [--only quix,bytewax] [--out FILE.json]
 
 Each peer runs in a virtual environment of its own, made the first time in the folder ``--work``. Ours always runs.
+The table is printed, and the file written, after each round.
 """
 
 import argparse
@@ -49,11 +50,10 @@ def main() -> None:
     console = Console()
     options.work.mkdir(parents=True, exist_ok=True)
     with _home(options.work) as home, _broker(options.brokers, home) as brokers, _bars(console) as bars:
-        bench = _Bench(options, brokers=brokers, home=home, bars=bars)
-        rows = bench.rows()
-    print_table(rows, console if console.width >= _TABLE_WIDTH else Console(width=_TABLE_WIDTH))
-    if options.out:
-        options.out.write_text(json.dumps(as_json(rows), indent=2) + "\n", "utf-8")
+        for rows in _Bench(options, brokers=brokers, home=home, bars=bars).rounds():
+            print_table(rows, console if console.width >= _TABLE_WIDTH else Console(width=_TABLE_WIDTH))
+            if options.out:
+                options.out.write_text(json.dumps(as_json(rows), indent=2) + "\n", "utf-8")
 
 
 class _Bench:
@@ -70,8 +70,8 @@ class _Bench:
         self._warm_up = documents_of(_WARM_UP, seed=2)
         self._documents = documents_of(options.documents, seed=1)
 
-    def rows(self) -> list[Row]:
-        """Install, then measure round by round; one row a subject."""
+    def rounds(self) -> Iterator[list[Row]]:
+        """Install, then measure round by round; after each, one row a subject with all that was measured until then."""
         rows = {subject.name: self._installed(subject) for subject in self._subjects}
         expected = self._expected()
         for number in range(1, self._options.rounds + 1):
@@ -80,7 +80,7 @@ class _Bench:
                 if not row.problem:
                     done = self._measured(subject, expected, title=f"{subject.name}, round {number}")
                     rows[subject.name] = replace(row, measurements=(*row.measurements, done))
-        return list(rows.values())
+            yield list(rows.values())
 
     def _made(self, home: Path) -> Served:
         task = self._bars.add_task("the model and its fastest plan here", total=None)
