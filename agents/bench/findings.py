@@ -83,6 +83,11 @@ class Findings:
             (each.others for each in self.passes if each.subject == "bare" and each.others is not None), default=None
         )
 
+    @property
+    def shortest_s(self) -> float:
+        """The seconds of the shortest pass of the mix through Kafka."""
+        return min(each.seconds for each in self.of("exactly-once", MIX))
+
     def of(self, subject: str, documents: str) -> list[Pass]:
         """Return the passes of a subject, in the order of the rounds."""
         return [each for each in self.passes if (each.subject, each.documents) == (subject, documents)]

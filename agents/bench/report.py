@@ -10,8 +10,12 @@ from agents.bench.others import is_quiet
 from agents.bench.stats import f1, median_ratio, n_different, percentile, ratios, shares
 from agents.bench.timetable import MIXED_SUBJECTS, TICKET_SUBJECTS, TITLES
 
+NOT_QUIET: Final = "not quiet"
+TOO_SHORT: Final = "too short"
 _MILLION: Final = 1e6
 _THOUSAND: Final = 1e3
+_LONG_ENOUGH_S: Final = 4.0
+"""Shorter passes through Kafka are mostly the first window on its way in, and the last on its way out."""
 _WAITING: Final = frozenset({"model", "poll"})
 """Stages that contain others, or in which nothing is done."""
 STAGES: Final = {
@@ -120,10 +124,18 @@ def report(findings: Findings) -> dict[str, Any]:
         "stages": {name: _stages(findings.of(name, MIX)) for name in ("exactly-once", "at-least-once")},
         "goals": [goal.to_json() for goal in goals(findings)],
         "others": findings.others,
-        "quiet": is_quiet(findings.others),
+        "unjudged": _unjudged(findings),
+        "shortestS": round(findings.shortest_s, 1),
         "leftovers": findings.n_leftovers,
         "seconds": round(findings.seconds, 1),
     }
+
+
+def _unjudged(findings: Findings) -> str | None:
+    """Return why nobody should hold these findings against the goals, if so."""
+    if not is_quiet(findings.others):
+        return NOT_QUIET
+    return TOO_SHORT if findings.shortest_s < _LONG_ENOUGH_S else None
 
 
 def _row(findings: Findings, subject: str, documents: str) -> dict[str, Any]:

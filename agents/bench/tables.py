@@ -6,6 +6,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from agents.bench.report import NOT_QUIET, TOO_SHORT
+
 TIMES: Final = "\u00d7"
 _BAR_WIDTH: Final = 20
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -25,7 +27,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(_speeds("Realistic mix of lengths", report["mix"], {}))
     console.print(_speeds("Short tickets", report["tickets"], latency))
     console.print(_stages(report["stages"]))
-    console.print(_goals(report["goals"], quiet=report["quiet"]))
+    console.print(_goals(report["goals"], unjudged=report["unjudged"]))
     for line in _checks(report):
         console.print(line)
 
@@ -78,7 +80,7 @@ def _stages(stages: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def _goals(goals: Sequence[dict[str, Any]], *, quiet: bool) -> Table:
+def _goals(goals: Sequence[dict[str, Any]], *, unjudged: str | None) -> Table:
     table = Table(title="Goals", title_justify="left", title_style="title")
     for name in ("", "found", "rounds", "goal", ""):
         table.add_column(name, justify="left" if not name else "right")
@@ -92,7 +94,7 @@ def _goals(goals: Sequence[dict[str, Any]], *, quiet: bool) -> Table:
             f"{goal['value']:.2f}{unit}",
             rounds,
             f"{sign} {goal['goal']:g}{unit}",
-            met if quiet else "[quiet]not quiet[/quiet]",
+            f"[quiet]{unjudged}[/quiet]" if unjudged else met,
         )
     return table
 
@@ -102,7 +104,9 @@ def _checks(report: dict[str, Any]) -> list[str]:
     lost, extra = sum(row["lost"] for row in rows), sum(row["extra"] for row in rows) + report["leftovers"]
     style = "bad" if lost or extra else "good"
     lines = [f"[{style}]{lost} documents lost, {extra} outputs too many[/{style}], over all subjects"]
-    if not report["quiet"]:
+    if report["unjudged"] == TOO_SHORT:
+        lines.append(f"passes of {report['shortestS']} s are too short for verdicts; run it without --quick")
+    if report["unjudged"] == NOT_QUIET:
         lines.append(
             f"[bad]others took {report['others']:.0%} of the processors while the bare engine worked[/bad]: "
             "what is measured beside them says little; run it again when nothing else runs"

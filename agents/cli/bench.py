@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def bench(
     cli: Cli,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="About two minutes: one round, fewer documents.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About two minutes: one round, fewer documents, no verdicts.")
+    ] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the realistic mix.", show_default="4")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for bench.json and bench.svg.", file_okay=False, metavar="DIR")

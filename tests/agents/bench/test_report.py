@@ -64,7 +64,7 @@ def test_tables_name_subjects_ratios_and_goals() -> None:
 
 def test_a_machine_that_others_use_is_said_in_the_place_of_verdicts() -> None:
     busy = report(findings(bare=one_pass("bare", others=0.4)))
-    assert (busy["others"], busy["quiet"]) == (0.4, False)
+    assert (busy["others"], busy["unjudged"]) == (0.4, "not quiet")
     said = _shown(busy)
     assert "others took 40% of the processors" in said
     assert " met" not in said
@@ -72,13 +72,22 @@ def test_a_machine_that_others_use_is_said_in_the_place_of_verdicts() -> None:
     unknown = findings(bare=one_pass("bare", others=None))
     unknown.passes = [each for each in unknown.passes if each.documents == MIX]
     unknown.passes += [one_pass(name, TICKETS, others=None) for name in TICKET_SUBJECTS]
-    assert report(unknown)["quiet"], "where it cannot be known nothing is claimed"
+    assert report(unknown)["unjudged"] is None, "where it cannot be known nothing is claimed"
+
+
+def test_passes_of_a_moment_are_not_judged() -> None:
+    short = report(findings(exactly_once=one_pass("exactly-once", seconds=2.5)))
+    assert short["unjudged"] == "too short"
+    said = _shown(short)
+    assert " met" not in said
+    assert "passes of 2.5 s are too short for verdicts" in said
+    assert report(findings())["unjudged"] is None
 
 
 def test_the_rounds_show_how_far_a_ratio_spreads() -> None:
     found = findings()
     found.passes += [one_pass(name) for name in MIXED_SUBJECTS if name != "exactly-once"]
-    found.passes.append(one_pass("exactly-once", seconds=1.25))
+    found.passes.append(one_pass("exactly-once", seconds=6.25))
     said = _shown(report(found))
     assert "0.80-0.95" in said
     assert "0.88" in said
