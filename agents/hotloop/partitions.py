@@ -139,7 +139,7 @@ class Partitions:
             bounds: Of the window; documents that are too long for it are left.
             ready: Whether an event can be answered now.
         """
-        lane = self._open(priority, bounds)
+        lane = sorted(self._open(priority, bounds), key=lambda each: each.queue[0].arrival)
         queues = [takewhile(lambda item: item.n_tokens <= bounds.long and ready(item), each.queue) for each in lane]
         counts = plan_window(queues, bounds)
         return [_share(partition, count) for partition, count in zip(lane, counts, strict=True) if count]
@@ -165,7 +165,7 @@ class Partitions:
         """Whether so much waits in a lane that little is gained by waiting for more."""
         lane = self._open(priority, bounds)
         n_documents, n_tokens = sum(len(each.queue) for each in lane), sum(each.n_tokens for each in lane)
-        return n_documents >= bounds.ahead * bounds.n_documents or n_tokens >= bounds.ahead * bounds.n_tokens
+        return bounds.is_enough(n_documents, n_tokens)
 
     def unready(self, ready: Ready) -> list[Partition]:
         """Return the partitions whose next event cannot be answered now."""

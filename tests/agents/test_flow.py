@@ -25,7 +25,7 @@ from tests.agents.factories import item
 
 BULK = Lane("n.documents", "n.enriched")
 INTERACTIVE = Lane("n.requests", "n.replies", Priority.INTERACTIVE)
-BOUNDS = Bounds(4, 400, ahead=1.0)
+BOUNDS = Bounds(4, 400, enough=1.0)
 LONG = BOUNDS.long + 1
 
 
@@ -198,13 +198,29 @@ async def test_a_whole_window_is_tokenised_while_another_is_read() -> None:
 
 
 async def test_half_a_window_is_taken_ahead_where_that_is_enough() -> None:
-    async with scene(Bounds(4, 400, ahead=0.5)) as here:
+    async with scene(Bounds(4, 400, enough=0.5)) as here:
         partition = here.own()
         await here.arrive(partition, "a")
         await here.arrive(partition, "b")
         assert here.engine.texts == [["a"]], "one of four may still grow"
         await here.arrive(partition, "c")
         assert here.engine.texts == [["a"], ["b", "c"]]
+
+
+async def test_a_window_takes_the_partition_that_has_waited_longest_and_others_only_until_it_is_enough() -> None:
+    async with scene(Bounds(4, 400, enough=0.5)) as here:
+        first, second, third = (here.own(number=number) for number in range(3))
+        await here.arrive(first, "a")
+        await here.arrive(third, "b")
+        await here.arrive(second, "c")
+        assert here.engine.texts == [["a"], ["b", "c"]]
+        await here.arrive(second, "d", "e", "f")
+        await here.arrive(first, "g")
+        await here.engine.answer(0)
+        assert here.engine.texts[2:] == [["d", "e", "f"]], "g would need a transaction of its own"
+        await here.engine.answer(1)
+        await here.engine.answer(2)
+        assert here.engine.texts[3:] == [["g"]]
 
 
 async def test_the_reader_may_rest_while_a_window_is_in_the_model() -> None:

@@ -11,11 +11,10 @@ from agents.hotloop.window import Bounds, plan_window
 @dataclass
 class Waits:
     n_tokens: int
-    arrival: int
 
 
-def waiting(*tokens: int, first: int = 0) -> list[Waits]:
-    return [Waits(n, first + i) for i, n in enumerate(tokens)]
+def waiting(*tokens: int) -> list[Waits]:
+    return [Waits(n) for n in tokens]
 
 
 def test_nothing_waits() -> None:
@@ -36,22 +35,35 @@ def test_the_window_is_bounded_by_documents_and_by_tokens() -> None:
     assert plan_window([waiting(*[30] * 20)], Bounds(8, 100)) == [3]
 
 
-def test_the_oldest_goes_first() -> None:
-    queues = [[Waits(1, 5), Waits(1, 6)], [Waits(1, 1), Waits(1, 2), Waits(1, 9)]]
-    assert plan_window(queues, Bounds(3, 100)) == [1, 2]
+def test_another_partition_is_begun_only_while_it_is_not_enough() -> None:
+    assert plan_window([waiting(1, 1, 1), waiting(1, 1), waiting(1)], Bounds(8, 100, enough=0.5)) == [3, 2, 0]
+    assert plan_window([waiting(60), waiting(1)], Bounds(8, 100, enough=0.5)) == [1, 0]
 
 
-@given(st.lists(st.lists(st.integers(1, 500), max_size=30), max_size=6), st.integers(1, 40), st.integers(1, 600))
-def test_every_window_keeps_its_promises(sizes: list[list[int]], n: int, tokens: int) -> None:
-    queues = [waiting(*each, first=1000 * i) for i, each in enumerate(sizes)]
-    counts = plan_window(queues, Bounds(n, tokens))
+def test_a_partition_gives_more_than_enough() -> None:
+    assert plan_window([waiting(*[1] * 7), waiting(1)], Bounds(8, 100, enough=0.5)) == [7, 0]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 500), max_size=30), max_size=6),
+    st.integers(1, 40),
+    st.integers(1, 600),
+    st.floats(0.0, 1.0, exclude_min=True),
+)
+def test_every_window_keeps_its_promises(sizes: list[list[int]], n: int, tokens: int, enough: float) -> None:
+    bounds = Bounds(n, tokens, enough=enough)
+    queues = [waiting(*each) for each in sizes]
+    counts = plan_window(queues, bounds)
     taken = [w for queue, count in zip(queues, counts, strict=True) for w in queue[:count]]
-    left = [queue[count] for queue, count in zip(queues, counts, strict=True) if count < len(queue)]
+    n_tokens = sum(w.n_tokens for w in taken)
     assert bool(taken) == any(queues), "something always moves"
     assert len(taken) <= n
-    assert sum(w.n_tokens for w in taken) <= tokens or len(taken) == 1
+    assert n_tokens <= tokens or len(taken) == 1
+    left = [
+        (index, queue[count]) for index, (queue, count) in enumerate(zip(queues, counts, strict=True)) if queue[count:]
+    ]
     if left:
-        following = min(left, key=lambda w: w.arrival)
-        assert all(w.arrival < following.arrival for w in taken)
-        full = len(taken) == n or sum(w.n_tokens for w in taken) + following.n_tokens > tokens
-        assert full, "it takes as much as it may"
+        index, following = left[0]
+        full = len(taken) == n or n_tokens + following.n_tokens > tokens
+        assert full or bounds.is_enough(len(taken), n_tokens), "it takes as much as it may"
+        assert not any(counts[index + 1 :]), "one partition after the other"
