@@ -55,9 +55,13 @@ class Goal:
         """Whether it is reached."""
         return self.value >= self.goal if self.at_least else self.value <= self.goal
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it for machines."""
-        return {**asdict(self), "rounds": [round(each, 4) for each in self.rounds], "met": self.met}
+    def to_json(self, *, judged: bool) -> dict[str, Any]:
+        """Return it for machines; with no verdict where nothing may be ``judged``."""
+        return {
+            **asdict(self),
+            "rounds": [round(each, 4) for each in self.rounds],
+            "met": self.met if judged else None,
+        }
 
 
 def ratio(findings: Findings, subject: str, other: str, documents: str = MIX) -> float:
@@ -102,7 +106,7 @@ def goals(findings: Findings) -> list[Goal]:
 
 def report(findings: Findings) -> dict[str, Any]:
     """Return everything, for a file and for machines."""
-    tuning = findings.tuning
+    tuning, unjudged = findings.tuning, _unjudged(findings)
     return {
         "machine": tuning.machine.payload(),
         "plan": tuning.plan.payload(),
@@ -122,9 +126,9 @@ def report(findings: Findings) -> dict[str, Any]:
         ],
         "echoCpuUsPerEvent": round(echo_us(findings), 2),
         "stages": {name: _stages(findings.of(name, MIX)) for name in ("exactly-once", "at-least-once")},
-        "goals": [goal.to_json() for goal in goals(findings)],
+        "goals": [goal.to_json(judged=unjudged is None) for goal in goals(findings)],
         "others": findings.others,
-        "unjudged": _unjudged(findings),
+        "unjudged": unjudged,
         "shortestS": round(findings.shortest_s, 1),
         "leftovers": findings.n_leftovers,
         "seconds": round(findings.seconds, 1),

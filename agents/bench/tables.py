@@ -87,14 +87,14 @@ def _goals(goals: Sequence[dict[str, Any]], *, unjudged: str | None) -> Table:
     for goal in goals:
         unit = TIMES if goal["unit"] == "x" else f" {goal['unit']}"
         sign = "≥" if goal["at_least"] else "≤"
-        met = "[good]met[/good]" if goal["met"] else "[bad]missed[/bad]"
+        verdict = "[good]met[/good]" if goal["met"] else "[bad]missed[/bad]"
         rounds = f"{min(goal['rounds']):.2f}-{max(goal['rounds']):.2f}" if goal["rounds"] else ""
         table.add_row(
             goal["name"],
             f"{goal['value']:.2f}{unit}",
             rounds,
             f"{sign} {goal['goal']:g}{unit}",
-            f"[quiet]{unjudged}[/quiet]" if unjudged else met,
+            f"[quiet]{unjudged}[/quiet]" if unjudged else verdict,
         )
     return table
 
@@ -106,6 +106,8 @@ def _checks(report: dict[str, Any]) -> list[str]:
     lines = [f"[{style}]{lost} documents lost, {extra} outputs too many[/{style}], over all subjects"]
     if report["unjudged"] == TOO_SHORT:
         lines.append(f"passes of {report['shortestS']} s are too short for verdicts; run it without --quick")
+    if report["others"] is None:
+        lines.append("[quiet]whether something else ran meanwhile cannot be known here[/quiet]")
     if report["unjudged"] == NOT_QUIET:
         lines.append(
             f"[bad]others took {report['others']:.0%} of the processors while the bare engine worked[/bad]: "

@@ -20,7 +20,7 @@ def bench(
     cli: Cli,
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="About two minutes: one round, fewer documents, no verdicts.")
+        bool, typer.Option("--quick", help="About two minutes: one round, and mostly too short to judge goals by.")
     ] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the realistic mix.", show_default="4")] = None,
     out: Annotated[

@@ -72,12 +72,14 @@ def test_a_machine_that_others_use_is_said_in_the_place_of_verdicts() -> None:
     unknown = findings(bare=one_pass("bare", others=None))
     unknown.passes = [each for each in unknown.passes if each.documents == MIX]
     unknown.passes += [one_pass(name, TICKETS, others=None) for name in TICKET_SUBJECTS]
-    assert report(unknown)["unjudged"] is None, "where it cannot be known nothing is claimed"
+    assert report(unknown)["unjudged"] is None
+    assert "cannot be known here" in _shown(report(unknown))
 
 
 def test_passes_of_a_moment_are_not_judged() -> None:
     short = report(findings(exactly_once=one_pass("exactly-once", seconds=2.5)))
     assert short["unjudged"] == "too short"
+    assert {goal["met"] for goal in short["goals"]} == {None}
     said = _shown(short)
     assert " met" not in said
     assert "passes of 2.5 s are too short for verdicts" in said
