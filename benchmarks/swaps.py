@@ -1,4 +1,4 @@
-"""Latency of short tickets while models are swapped under load: what a swap costs those who wait.
+"""Latency of short tickets while models are swapped under load, on a Kafka of its own.
 
     python -m benchmarks.swaps
 
@@ -9,7 +9,7 @@ counts as *beside a swap* if it came between the command and a second after the 
 
 import argparse
 import asyncio
-import secrets
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from agents.bench.broker import open_broker
+from agents.bench.broker import terminated_like_interrupted
 from agents.bench.documents import tickets
 from agents.bench.stats import percentile
 from agents.bench.traffic import PARTITIONS, Line, Passage
-from agents.settings import Settings, load_settings
+from agents.broker import LocalBroker
+from agents.broker.address import free_port
+from agents.settings import Settings
 from agents.topics import create_topics
 from benchmarks.soak.deploying import TASK, deploy, register
 from benchmarks.soak.models import prepared
@@ -39,6 +42,7 @@ _WARM_S = 15.0
 _AFTER_S = 1.0
 _STOP_S = 20.0
 _N_FAST = 2_000
+_LEAST_SWAPS = 2
 
 
 @dataclass(frozen=True)
@@ -58,23 +62,23 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--load", type=float, default=0.5, help="share of the worker's own speed")
-    parser.add_argument("--swaps", type=int, default=8)
+    parser.add_argument("--swaps", type=int, default=8, help="at least 2: the first loads a model, the others are warm")
     parser.add_argument("--every", type=float, default=6.0, help="seconds from one swap to the next")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.swaps < _LEAST_SWAPS or not 0 < options.load < 1 or options.every <= 0:
+        parser.error(f"expected --swaps of at least {_LEAST_SWAPS}, --load between 0 and 1, --every above 0")
+    return options
 
 
 @asynccontextmanager
-async def serving(given: Settings, folder: Path) -> AsyncIterator[tuple[Settings, Line, Sequence[str]]]:
+async def serving(brokers: str, folder: Path) -> AsyncIterator[tuple[Settings, Line, Sequence[str]]]:
     """Start a worker that serves the first model; give its settings, its topics' ends, and the models' labels."""
     CONSOLE.print("making the models, and finding out how they run best here: about a minute")
     models = prepared((folder / "store").as_uri(), folder / "transformers")
     labels = list(models.digests)
-    name = f"lexstream-swaps-{secrets.token_hex(4)}"
-    told = {
-        "brokers": given.brokers, "namespace": name, "group": name, "default_tasks": [TASK], "metrics_port": 0,
-        "store": (folder / "store").as_uri(),
-    }  # fmt: skip
-    settings = Settings.model_validate(told)
+    settings = Settings(
+        brokers=brokers, store=(folder / "store").as_uri(), default_tasks=[TASK], metrics_port=0, home=folder
+    )
     await create_topics(settings, PARTITIONS)
     await register(settings, models.digests)
     worker = start_worker(settings, folder / "worker.log")
@@ -85,8 +89,16 @@ async def serving(given: Settings, folder: Path) -> AsyncIterator[tuple[Settings
         yield settings, line, labels
     finally:
         line.close()
-        worker.terminate()
-        await asyncio.to_thread(worker.wait, _STOP_S)
+        await asyncio.to_thread(_stop, worker)
+
+
+def _stop(worker: "subprocess.Popen[bytes]") -> None:
+    worker.terminate()
+    try:
+        worker.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 async def swapped(settings: Settings, label: str) -> Beside:
@@ -107,12 +119,16 @@ async def under_load(
     rate = options.load * _N_FAST / fast.seconds
     seconds = _WARM_S + options.every * (options.swaps + 1)
     passing = asyncio.create_task(line.run(tickets(int(rate * seconds), seed=9), tag="load", per_s=rate))
-    await asyncio.sleep(_WARM_S)
-    swaps = []
-    for number in track(range(1, options.swaps + 1), "swaps", console=CONSOLE):
-        swaps.append(await swapped(settings, labels[number % 2]))
-        await asyncio.sleep(max(0.0, options.every - swaps[-1].swap.seconds))
-    return rate, await passing, swaps
+    try:
+        await asyncio.sleep(_WARM_S)
+        swaps = []
+        for number in track(range(1, options.swaps + 1), "swaps", console=CONSOLE):
+            swaps.append(await swapped(settings, labels[number % 2]))
+            await asyncio.sleep(max(0.0, options.every - (swaps[-1].swap.seconds or 0.0)))
+        return rate, await passing, swaps
+    finally:
+        passing.cancel()
+        await asyncio.wait([passing])  # its thread polls what is closed next
 
 
 def show(rate: float, passage: Passage, swaps: Sequence[Beside]) -> None:
@@ -141,10 +157,14 @@ async def measure(options: argparse.Namespace) -> None:
     """Prepare a broker, models and a worker, and measure."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        given = await stack.enter_async_context(open_broker(load_settings(), folder / "kafka"))
-        settings, line, labels = await stack.enter_async_context(serving(given, folder))
+        broker = LocalBroker(folder / "kafka", f"127.0.0.1:{free_port()}", cache=user_cache_path("lexstream") / "jars")
+        stack.push_async_callback(asyncio.to_thread, broker.stop)
+        brokers = (await asyncio.to_thread(broker.start)).address
+        settings, line, labels = await stack.enter_async_context(serving(brokers, folder))
         show(*await under_load(settings, line, labels, options))
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(parse()))
+    options = parse()
+    with terminated_like_interrupted():
+        asyncio.run(measure(options))

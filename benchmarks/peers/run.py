@@ -51,7 +51,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     with _home(options.work) as home, _broker(options.brokers, home) as brokers, _bars(console) as bars:
         for rows in _Bench(options, brokers=brokers, home=home, bars=bars).rounds():
+            bars.stop()  # a table of another width would be written into them
             print_table(rows, console if console.width >= _TABLE_WIDTH else Console(width=_TABLE_WIDTH))
+            bars.start()
             if options.out:
                 options.out.write_text(json.dumps(as_json(rows), indent=2) + "\n", "utf-8")
 
