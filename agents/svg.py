@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import floor, log10
 from typing import Final
 
 _PLACES: Final = 5
+_ROUND: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 Points = Iterable[tuple[float, float]]
 
 
@@ -19,10 +21,25 @@ def picture(parts: Iterable[str], *, width: int, height: int) -> str:
     )
 
 
-def text(x: float, y: float, words: str, *, size: int = 13, weight: str = "normal", colour: str = "#212529") -> str:
-    """Return words that begin at ``x``."""
-    style = f'font-size="{size}" font-weight="{weight}" fill="{colour}"'
+def text(
+    x: float,
+    y: float,
+    words: str,
+    *,
+    size: int = 13,
+    weight: str = "normal",
+    colour: str = "#212529",
+    anchor: str = "start",
+) -> str:
+    """Return words whose ``anchor`` (start, middle or end) is at ``x``."""
+    style = f'font-size="{size}" font-weight="{weight}" fill="{colour}" text-anchor="{anchor}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(words)}</text>'
+
+
+def rounded(most: float, places: int = _PLACES) -> float:
+    """Return where an axis to ``most``, which is greater than 0, ends if each of its ``places`` has a round number."""
+    magnitude = 10.0 ** floor(log10(most / places))
+    return places * magnitude * next(each for each in _ROUND if each * magnitude * places >= most)
 
 
 @dataclass(frozen=True)
@@ -89,8 +106,8 @@ class Frame:
         parts = [f'<path d="M {self.left} {self.top} V {self.bottom} H {right}" fill="none" stroke="#212529"/>']
         for place in range(_PLACES + 1):
             value = self.most_x * place / _PLACES
-            parts.append(text(self.x(value) - 8, self.bottom + 16, f"{value:.{digits}f} {unit}", size=11))
+            parts.append(text(self.x(value), self.bottom + 16, f"{value:.{digits}f} {unit}", size=11, anchor="middle"))
         for place in range(places_y + 1):
             value = self.most_y * place / places_y
-            parts.append(text(8, self.y(value) + 4, f"{value:,.0f}", size=11))
+            parts.append(text(self.left - 8, self.y(value) + 4, f"{value:,.0f}", size=11, anchor="end"))
         return parts

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from agents.svg import Frame, picture, text
+from agents.svg import Frame, picture, rounded, text
 
 _WIDTH = 1000
 _LEFT = 64
 _HEIGHT = 110
 _GAP = 58
+_PLACES_Y = 2
 _FIRST = 74
 _SWAP = "#f08c00"
 _WARM_UP = "#e9ecef"
@@ -76,13 +77,13 @@ def used(cpu_s: Points) -> Points:
 
 def _panel(name: str, curves: Sequence[Curve], found: dict[str, Any], *, top: int, minutes: float) -> list[str]:
     most = max([value for _, _, points in curves for _, value in points], default=0.0) or 1.0
-    frame = Frame(_LEFT, top, _WIDTH - _LEFT - 40, _HEIGHT, most_x=minutes, most_y=most)
+    frame = Frame(_LEFT, top, _WIDTH - _LEFT - 40, _HEIGHT, most_x=minutes, most_y=rounded(most, _PLACES_Y))
     shade = frame.x(found["warmUpS"] / 60) - _LEFT
     parts = [
         f'<rect x="{_LEFT}" y="{top}" width="{shade:.1f}" height="{_HEIGHT}" fill="{_WARM_UP}"/>',
         *(frame.upright(swap["at_s"] / 60, _SWAP, title=f"{swap['label']} deployed") for swap in found["swaps"]),
         *(frame.curve(points, colour) for _, colour, points in curves if points),
-        *frame.axes(unit="min", places_y=2),
+        *frame.axes(unit="min", places_y=_PLACES_Y),
     ]
     return parts + _legend(name, curves, top=top)
 
