@@ -82,13 +82,13 @@ async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) ->
     """Start the services and then the app, wait for ``stop``, and stop them in the other order.
 
     Raises:
-        Fatal: If the app crashed; the process should leave at once.
+        Fatal: If the app could not start or crashed; the process should leave at once.
     """
     async with AsyncExitStack() as stack:
         for service in services:
             await service.start()
             stack.push_async_callback(service.stop)
-        await app.start()
+        await _start_app(app)
         stack.push_async_callback(_stop_app, app)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         crashing = asyncio.create_task(_crash(app), name="crash")
@@ -99,6 +99,17 @@ async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) ->
         finally:
             stopping.cancel()
             crashing.cancel()
+
+
+async def _start_app(app: Any) -> None:
+    try:
+        await app.start()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Faust's services cancel each other when one cannot start; nobody cancelled us.
+        raise Fatal("Faust gave up while it started; expected a Kafka that stays") from error
 
 
 async def _crash(app: Any) -> None:

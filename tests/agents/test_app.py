@@ -73,6 +73,31 @@ async def test_signals_and_logging_stay_ours_and_services_stop_in_the_other_orde
     assert not app.conf.datadir.exists()
 
 
+class _Unstartable:
+    """Faust's services cancel each other when one cannot start."""
+
+    async def start(self) -> None:
+        raise asyncio.CancelledError
+
+
+class _Starting:
+    async def start(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_an_app_that_cannot_start_is_no_cancellation() -> None:
+    with pytest.raises(Fatal, match="gave up while it started"):
+        await run_app(_Unstartable(), [], asyncio.Event())
+
+
+async def test_a_cancelled_start_stays_cancelled() -> None:
+    starting = asyncio.create_task(run_app(_Starting(), [], asyncio.Event()))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+
 @pytest.mark.broker
 async def test_an_app_that_crashes_ends_the_process(kafka: str, namespace: str, tmp_path: Path) -> None:
     settings = settings_of(kafka, namespace, tmp_path)
