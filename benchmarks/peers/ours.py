@@ -12,12 +12,14 @@ from confluent_kafka import Producer
 from benchmarks.peers.catalogue import json_message, spans_of
 from benchmarks.peers.judging import Answer
 from benchmarks.peers.programs.common import Setup
+from benchmarks.peers.report import OURS
 from benchmarks.peers.subject import ROOT, Document, Message
 from models.manifest import Manifest
 from schemas.base import now
 from schemas.records import DeploymentRecord, ModelRecord, ModelReference, ProjectRecord, Record, record_key
 from schemas.topics import Topics
 
+AUTO = "auto"
 _DEPLOYMENT = "production"
 _LEXSTREAM = Path(sys.executable).parent / "lexstream"
 
@@ -28,15 +30,16 @@ class Ours:
     Args:
         manifest: The model.
         store: URL of the store that has it.
+        backend: What runs it; the default is what its tuning chose.
     """
 
-    name = "ours"
     guarantee = "exactly once"
-    share = 1.0
     sees_only_new = False
-    environment: Mapping[str, str] = {}
 
-    def __init__(self, manifest: Manifest, *, store: str) -> None:
+    def __init__(self, manifest: Manifest, *, store: str, backend: str = AUTO) -> None:
+        self.name = OURS if backend == AUTO else f"{OURS}, {backend}"
+        self.share = 1.0 if backend == AUTO else 0.5
+        self.environment: Mapping[str, str] = {"LEXSTREAM_BACKEND": backend}
         self._manifest = manifest
         self._store = store
 

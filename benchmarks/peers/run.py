@@ -29,7 +29,7 @@ from benchmarks.peers.environments import NotInstalled
 from benchmarks.peers.judging import Span
 from benchmarks.peers.measure import Load, Measurement, measure
 from benchmarks.peers.model import Served, make_served
-from benchmarks.peers.ours import Ours
+from benchmarks.peers.ours import AUTO, Ours
 from benchmarks.peers.programs.common import BATCH_SIZE, Setup
 from benchmarks.peers.reference import expected_spans
 from benchmarks.peers.report import Row, as_json, print_table
@@ -68,7 +68,11 @@ class _Bench:
         self._bars = bars
         self._served = self._made(home)
         wanted = [peer for peer in peers(options.work) if not options.only or peer.name in options.only]
-        self._subjects: list[Subject] = [Ours(self._served.manifest, store=self._served.store), *wanted]
+        ours = [
+            Ours(self._served.manifest, store=self._served.store, backend=backend)
+            for backend in (AUTO, "openvino-fp32")
+        ]
+        self._subjects: list[Subject] = [*ours, *wanted]
         self._warm_up = documents_of(_WARM_UP, seed=2)
         self._documents = documents_of(options.documents, seed=1)
 
@@ -130,7 +134,7 @@ class _Bench:
         return done
 
     def _setup(self, subject: Subject) -> Setup:
-        prefix = f"{subject.name}-{uuid.uuid4().hex[:6]}"
+        prefix = f"{subject.name.replace(', ', '-')}-{uuid.uuid4().hex[:6]}"
         state = self._home / prefix
         state.mkdir()
         documents, answers = subject.topics(prefix)
