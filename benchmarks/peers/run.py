@@ -39,7 +39,7 @@ from benchmarks.peers.subject import Document, Subject
 _BLOCK = 800
 """Every hundred documents have the same lengths, and a peer's batches take 32 of one shard: this divides by both."""
 _CACHE = user_cache_path("lexstream")
-_TABLE_WIDTH = 120
+_TABLE_WIDTH = 136
 _WARM_UP = BATCH_SIZE * PARTITIONS
 
 
