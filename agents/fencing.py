@@ -26,5 +26,8 @@ def is_fatal(producer: Any) -> bool:
 
 
 def is_fenced(producer: Any, error: Exception) -> bool:
-    """Tell whether ``error`` means that another producer took over the transactional id of ``producer``."""
+    """Tell whether ``error`` means that ``producer`` is finished.
+
+    Another one took over its transactional id, its transaction timed out, its id expired, or its sender broke.
+    """
     return isinstance(error, _FENCED) or is_fatal(producer)

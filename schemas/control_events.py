@@ -39,10 +39,11 @@ class ControlEvent(Message):
     """Something that happened to a command, a job or a deployment.
 
     ``details`` by event: ``rejected`` and ``failed`` have ``problems`` (a list of sentences); ``progress`` of a job
-    has ``jobId``, ``stage``, ``fraction`` (0 to 1) and what the stage measures, that of no command tells that a worker
-    which started serves a deployment of before, with what ``succeeded`` of one has; ``switched`` has ``deployment``,
-    ``topic``, ``partition``, ``offset`` (the first one answered by the new model), ``from`` and ``to`` (digests;
-    ``from`` is null for the first window after a partition was assigned).
+    has ``jobId``, ``stage``, ``fraction`` (0 to 1) and what the stage measures; without ``command_id``, ``progress``
+    says that a worker which has just started serves what was deployed before, and its details are those of a
+    deployment's ``succeeded``; ``switched`` has ``deployment``, ``topic``, ``partition``, ``offset`` (the first one
+    answered by the new model), ``from`` and ``to`` (digests; ``from`` is null for the first window after a partition was
+    assigned).
     """
 
     id: str = Field(default_factory=lambda: str(uuid4()))
