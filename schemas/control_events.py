@@ -42,8 +42,8 @@ class ControlEvent(Message):
     has ``jobId``, ``stage``, ``fraction`` (0 to 1) and what the stage measures; without ``command_id``, ``progress``
     says that a worker which has just started serves what was deployed before, and its details are those of a
     deployment's ``succeeded``; ``switched`` has ``deployment``, ``topic``, ``partition``, ``offset`` (the first one
-    answered by the new model), ``from`` and ``to`` (digests; ``from`` is null for the first window after a partition was
-    assigned).
+    answered by the new model), ``from`` and ``to`` (digests; ``from`` is null for the first window after a partition
+    was assigned).
     """
 
     id: str = Field(default_factory=lambda: str(uuid4()))
