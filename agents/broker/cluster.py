@@ -13,6 +13,7 @@ from agents.broker.local import BrokerStatus, LocalBroker
 from agents.broker.locking import locked
 from agents.broker.plan import Plan, folder_of, new_cluster_id, read_plan, require_nodes, write_plan
 from agents.broker.progress import OnProgress, Progress, ignore
+from agents.broker.room import told_as_ours
 from agents.broker.wire import ask_partitions
 from schemas.errors import InvalidInput
 
@@ -75,9 +76,10 @@ class LocalCluster:
 
         Raises:
             InvalidInput: The home holds another number of nodes.
-            Unavailable: No Java, no jars, a port is taken, or Kafka gave up; what was started is killed again.
+            Unavailable: No Java, no jars, a port is taken, a file cannot be written, or Kafka gave up; what was started
+                is killed again.
         """
-        with locked(self._folder / "lock"):
+        with told_as_ours(self._folder), locked(self._folder / "lock"):
             require_nodes(self._home, len(self._addresses))
             # Once, before all nodes look for it at the same time.
             kafka = find_kafka(self._environment, cache=self._cache, on_progress=on_progress)

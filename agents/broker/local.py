@@ -18,7 +18,7 @@ from agents.broker.java import find_java
 from agents.broker.locking import locked
 from agents.broker.plan import folder_of, new_cluster_id, require_nodes
 from agents.broker.progress import OnProgress, Progress, ignore
-from agents.broker.room import lack_of_room
+from agents.broker.room import lack_of_room, told_as_ours
 from agents.broker.wire import ask
 from schemas.errors import Unavailable
 
@@ -96,10 +96,10 @@ class LocalBroker:
 
         Raises:
             InvalidInput: The home holds a cluster.
-            Unavailable: No Java, no jars, the port is taken, or Kafka gave up; the message says which, with the last
-                lines of its log.
+            Unavailable: No Java, no jars, the port is taken, a file cannot be written, or Kafka gave up; the message
+                says which, with the last lines of its log.
         """
-        with locked(self._folder / "lock"):
+        with told_as_ours(self._folder), locked(self._folder / "lock"):
             if self._member is None:
                 require_nodes(self._home, 1)
             if found := self._running():
@@ -196,8 +196,8 @@ class LocalBroker:
         seen = log.stat().st_size if log.exists() else 0
         child = process.launch([*command, "kafka.Kafka", str(self._properties)], console=console)
         record = process.Record(child.pid, child.create_time(), str(self._address), kafka.version)
-        process.remember(record, path=self._record)
         try:
+            process.remember(record, path=self._record)
             self._wait_for_answer(child, self._address)
         except Unavailable as error:
             process.kill(child)
