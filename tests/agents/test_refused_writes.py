@@ -13,7 +13,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 
 from agents.broker import LocalCluster
-from agents.broker.address import free_port
+from agents.broker.address import free_port, free_ports
 from agents.hotloop.status import REFUSED, REFUSED_S, LoopStatus
 from models.store import Store
 from tests.acceptance.stack import Stack, body
@@ -47,7 +47,7 @@ def test_only_what_takes_too_long_is_refused_and_only_while_it_is_ours() -> None
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    made = LocalCluster(tmp_path / "kafka", [f"127.0.0.1:{free_port()}" for _ in range(3)], cache=JARS)
+    made = LocalCluster(tmp_path / "kafka", [f"127.0.0.1:{port}" for port in free_ports(3)], cache=JARS)
     made.start()
     try:
         yield made

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from agents.broker import LocalBroker
-from agents.broker.address import free_port
-from tests.agents.security.secured import Secured, extras, free_ports, make_certificates, token_endpoint
+from agents.broker.address import free_ports
+from tests.agents.security.secured import LISTENERS, Secured, extras, make_certificates, token_endpoint
 from tests.agents.security.story import Call, Values, said_by
 from tests.broker import JARS
 
@@ -17,9 +17,10 @@ from tests.broker import JARS
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A broker with all listeners, and an endpoint that gives tokens."""
     home = tmp_path_factory.mktemp("secured")
-    certificates, ports = make_certificates(home), free_ports()
+    certificates, (plain_port, *others) = make_certificates(home), free_ports(1 + len(LISTENERS))
+    ports = dict(zip(LISTENERS, others, strict=True))
     with token_endpoint() as tokens:
-        broker = LocalBroker(home, f"127.0.0.1:{free_port()}", cache=JARS, extras=extras(certificates, ports))
+        broker = LocalBroker(home, f"127.0.0.1:{plain_port}", cache=JARS, extras=extras(certificates, ports))
         try:
             plain = broker.start().address
             yield Secured(plain, {name: f"127.0.0.1:{port}" for name, port in ports.items()}, certificates, tokens)

@@ -19,14 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from agents.broker.address import free_port
 from agents.broker.config import Extras
 
 PASSWORD = "correct-horse-battery"
 CLIENT_SECRET = "s3cret &+ of the client"
 WRONG = "wrong-password-wrong"
 USERS = ("anna", "worker", "trainer", "publisher", "consumer", "operator", "replayer", "administrator", "interactive")
-_LISTENERS = ("TLS", "MTLS", "SASL_SSL", "SASL_PLAINTEXT")
+LISTENERS = ("TLS", "MTLS", "SASL_SSL", "SASL_PLAINTEXT")
 
 
 @dataclass(frozen=True)
@@ -111,10 +110,6 @@ rootLogger.level=off
 """
     )
     return settings
-
-
-def free_ports() -> dict[str, int]:
-    return {name: free_port() for name in _LISTENERS}
 
 
 @dataclass
