@@ -239,6 +239,8 @@ def test_nobody_is_no_answer() -> None:
 
 def test_a_process_is_found_by_pid_start_and_argument(tmp_path: Path) -> None:
     child = launch([sys.executable, "-c", "import time; time.sleep(60)", "--home"], console=tmp_path / "console")
+    while not child.cmdline():  # for a moment after the spawn the system does not know it
+        assert child.is_running()
     record = Record(child.pid, child.create_time(), "127.0.0.1:1", "4.1.0")
     remember(record, path=tmp_path / "record")
     assert recall(tmp_path / "record") == record
