@@ -23,7 +23,7 @@ from agents.hotloop.limits import Limits, read_limits
 from agents.hotloop.transactions import BUILDER_BYTES, pack
 from agents.kafka import client_options
 from agents.letters import Advanced, Letter, Selection, letters_of
-from agents.replayed import Replayed, create_replays, existing_topics, read_replayed
+from agents.replayed import Replayed, create_replays, existing_topics, look_up_replayed, read_replayed
 from agents.settings import Settings
 from schemas.dead_letters import replay_headers
 from schemas.errors import Fenced, LexstreamError, Unavailable
@@ -193,7 +193,7 @@ async def dry_run(
     advanced: Advanced = lambda _done, _total: None,
 ) -> Report:
     """Return what ``replay`` would do with the same arguments."""
-    replayed, targets = await read_replayed(client), await read_targets(client.settings)
+    replayed, targets = await look_up_replayed(client), await read_targets(client.settings)
     run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=NoSender())
     return await run.over(client, advanced)
 

@@ -4,6 +4,8 @@ A record tells of 8,192 offsets of a partition which of them were replayed. It d
 consumer group do after a week, and whatever is left out by a filter costs no more than what is sent.
 """
 
+import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +21,9 @@ from schemas.errors import InvalidInput, LexstreamError
 
 CHUNK = 8192
 _SEGMENT_MS = "3600000"
+_SPREAD_S = 10.0
+"""How long a node may take to hear of a topic that was made at another."""
+_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,35 @@ async def existing_topics(settings: Settings) -> dict[str, list[int]]:
     return {each["topic"]: [len(part["replicas"]) for part in each["partitions"]] for each in described}
 
 
+async def look_up_replayed(client: Client) -> Replayed:
+    """Return what was replayed before; nothing as long as the node that is asked knows of no topic that says so.
+
+    To look at, not to act on: the node may not have heard yet of a topic that was just made.
+    """
+    if client.settings.topics.replays not in await existing_topics(client.settings):
+        return Replayed()
+    return await read_replayed(client)
+
+
 async def read_replayed(client: Client) -> Replayed:
-    """Return what was replayed before; nothing as long as there is no topic that says so."""
-    known, topic = Replayed(), client.settings.topics.replays
-    if topic not in await existing_topics(client.settings):
-        return known
-    async for record in client.snapshot([topic]):
+    """Return what was replayed before, from the topic that says so, which was made; waits for it to be known.
+
+    Raises:
+        InvalidInput: If the topic is not there.
+    """
+    end = time.monotonic() + _SPREAD_S
+    while True:
+        try:
+            return await _read(client)
+        except InvalidInput:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _read(client: Client) -> Replayed:
+    known = Replayed()
+    async for record in client.snapshot([client.settings.topics.replays]):
         known.read(record.key, record.value)
     return known
 

@@ -82,13 +82,13 @@ def list_letters(
 
 async def _survey(cli: Cli, chosen: "Selection", *, n_newest: int) -> "Survey":
     from agents.letters import Letter, letters_of
-    from agents.replayed import read_replayed
+    from agents.replayed import look_up_replayed
     from agents.survey import Survey
 
     survey = Survey(chosen, n_newest, keep=_whole if cli.for_machines else Letter.without_value)
     with _reading(cli) as advanced:
         async with cli.client() as client:
-            known = await read_replayed(client)
+            known = await look_up_replayed(client)
             async with letters_of(client, since_ms=chosen.since_ms, advanced=advanced) as batches:
                 async for batch in batches:
                     for letter in batch:
@@ -183,13 +183,13 @@ def _escaped(path: Path) -> str:
 
 async def _read(cli: Cli, which: str) -> "tuple[Letter, bool]":
     from agents.letters import read_letter
-    from agents.replayed import read_replayed
+    from agents.replayed import look_up_replayed
     from schemas.errors import InvalidInput
 
     place = _place(which)
     async with cli.client() as client:
         if letter := await read_letter(client, *place):
-            return letter, letter in await read_replayed(client)
+            return letter, letter in await look_up_replayed(client)
     raise InvalidInput([f"there is no dead letter {which}; see `lexstream dead-letters list`"])
 
 

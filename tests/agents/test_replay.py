@@ -1,22 +1,27 @@
 """Which dead letters are wanted, what is known of those that were sent back, and which must not be: without Kafka."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.client import Client
 from agents.letters import Letter, Selection, Source, parse_time
 from agents.replay import Refusal, Targets, TransactionSender, message_of
-from agents.replayed import CHUNK, Replayed
+from agents.replayed import CHUNK, Replayed, read_replayed
 from agents.settings import Settings
 from agents.survey import Survey
 from schemas.dead_letters import REPLAY_ATTEMPTS
 from schemas.errors import DecodeError, Fenced, InvalidEvent, InvalidInput, LexstreamError, TasksFailed, Unavailable
 from tests.agents.dead_letter_kit import headers_of, letter
 from tests.agents.fakes import FakeProducer
+from tests.agents.records import record
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -135,6 +140,41 @@ def test_foreign_records_of_what_was_replayed_are_refused(key: bytes | None, val
         Replayed().read(key, value)
 
 
+SETTINGS = Settings(namespace="n", brokers="b:1", group="g")
+
+
+@dataclass
+class SpreadingClient:
+    """The first nodes that it asks have not heard of the topic yet."""
+
+    n_unaware: int
+    settings: Settings = SETTINGS
+
+    async def snapshot(self, topics: list[str]) -> AsyncIterator[ConsumerRecord]:
+        self.n_unaware -= 1
+        if self.n_unaware >= 0:
+            raise InvalidInput([f"the topic {topics[0]} does not exist"])
+        for key, value in Replayed().after([letter(7)]).records():
+            yield record(topics[0], key=key, value=value)
+
+
+async def read_from(nodes: SpreadingClient) -> Replayed:
+    return await read_replayed(cast(Client, nodes))
+
+
+async def test_a_node_that_has_not_heard_of_the_topic_is_not_believed_that_nothing_was_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing(_settings: Settings) -> dict[str, list[int]]:
+        return {}
+
+    monkeypatch.setattr("agents.replayed.existing_topics", nothing)
+    assert letter(7) in await read_from(SpreadingClient(1))
+    monkeypatch.setattr("agents.replayed._SPREAD_S", 0.0)
+    with pytest.raises(InvalidInput, match=r"n\.replays does not exist"):
+        await read_from(SpreadingClient(9))
+
+
 TARGETS = Targets({"n.documents": 4, "orders": 4}, lambda topic: 1000 if topic == "orders" else 1_000_000, "n.")
 
 
@@ -186,9 +226,7 @@ class FakeTransactions(FakeProducer):
 
 
 def sender(producer: FakeTransactions, replayed: Replayed) -> TransactionSender:
-    return TransactionSender(
-        producer, replayed=replayed, targets=TARGETS, settings=Settings(namespace="n", brokers="b:1", group="g")
-    )
+    return TransactionSender(producer, replayed=replayed, targets=TARGETS, settings=SETTINGS)
 
 
 async def test_letters_and_what_is_known_of_them_are_sent_in_one_transaction() -> None:

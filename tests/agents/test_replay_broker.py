@@ -16,8 +16,8 @@ from agents.cli.main import run
 from agents.client import Client
 from agents.letters import Selection, letters_of
 from agents.replay import replay
-from agents.replayed import read_replayed
-from agents.settings import load_settings
+from agents.replayed import look_up_replayed
+from agents.settings import Settings, load_settings
 from schemas.dead_letters import REPLAY_ATTEMPTS, REPLAYED_FROM, Headers
 from schemas.errors import DecodeError, EventError, Fenced, InvalidEvent, TasksFailed
 from tests.agents.dead_letter_kit import headers_of, read_committed, write
@@ -212,6 +212,19 @@ def test_of_replays_at_the_same_time_each_letter_is_sent_by_one(
     assert values(kafka, f"{namespace}.documents") == nth(*range(50))
 
 
+def test_a_node_that_has_not_heard_of_the_topic_of_replays_makes_no_letter_come_twice(
+    cli: Command, die: Callable[..., None], kafka: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_settings: Settings) -> dict[str, list[int]]:
+        return {}
+
+    die(DecodeError("0"))
+    assert cli("replay")["letters"] == 1
+    monkeypatch.setattr("agents.replayed.existing_topics", nothing)
+    assert cli("replay")["letters"] == 0
+    assert values(kafka, f"{namespace}.documents") == nth(0)
+
+
 @pytest.mark.slow
 def test_a_replay_that_is_killed_and_repeated_loses_and_duplicates_nothing(
     cli: Command, die: Callable[..., None], kafka: str, namespace: str
@@ -243,7 +256,7 @@ def test_a_pass_over_many_letters_keeps_none_of_them_and_says_how_far_it_is(
 
     async def pass_over() -> list[int]:
         async with Client(load_settings()) as client:
-            assert len((await read_replayed(client))._chunks) == 0
+            assert len((await look_up_replayed(client))._chunks) == 0
             async with letters_of(client, advanced=lambda done, total: said.append((done, total))) as batches:
                 return [len(batch) async for batch in batches]
 
