@@ -17,10 +17,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.client import Client
-from agents.fencing import BROKEN, is_fenced
+from agents.fencing import BROKEN, is_fatal, is_fenced
 from agents.hotloop.answers import Outgoing, outgoing
 from agents.hotloop.limits import Limits, read_limits
-from agents.hotloop.transactions import BUILDER_BYTES, pack
+from agents.hotloop.transactions import BUILDER_BYTES, abort, pack
 from agents.kafka import client_options
 from agents.letters import Advanced, Letter, Selection, letters_of
 from agents.replayed import Replayed, create_replays, existing_topics, look_up_replayed, read_replayed
@@ -141,8 +141,7 @@ class TransactionSender:
         messages = [message for _, message in letters]
         messages += [outgoing(self._topic, 0, key=key, value=value, headers=[]) for key, value in changed.records()]
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._transact(messages)
+            await self._transact(messages)
         except Exception as error:
             if is_fenced(self._producer, error):
                 raise Fenced("another replay took over, or Kafka was away too long") from error
@@ -152,10 +151,18 @@ class TransactionSender:
         self._replayed.update(changed)
 
     async def _transact(self, messages: list[Outgoing]) -> None:
-        async with self._producer.transaction():
-            batches = pack(messages, self._producer.create_batch, counts=self._counts, limit=self._limits)
-            for batch in (batch for queue in batches for batch in queue):
-                await (await self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._producer.begin_transaction()
+                batches = pack(messages, self._producer.create_batch, counts=self._counts, limit=self._limits)
+                for batch in (batch for queue in batches for batch in queue):
+                    await (await self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
+                await self._producer.commit_transaction()
+        except BaseException:  # also when we are told to stop: what is open holds back the readers
+            # NOTE: not aiokafka's context manager, which waits for its abort as long as Kafka is away.
+            if not is_fatal(self._producer):
+                await abort(self._producer)
+            raise
 
 
 async def replay(

@@ -149,7 +149,7 @@ async def commit(
             raise Fenced(f"no more transactions of {partition}: {why}: {error!r}") from error
         if not isinstance(error, BROKEN):
             raise
-        await _abort(producer)
+        await abort(producer)
         if isinstance(error, KafkaError):
             raise
         raise KafkaError(f"a transaction of {partition} broke before its end: {error!r}") from error
@@ -194,6 +194,7 @@ async def _deliver(producer: Producer, batches: Iterable[Batch]) -> None:
             raise TooLarge(batch) from error
 
 
-async def _abort(producer: Producer) -> None:
+async def abort(producer: Producer) -> None:
+    """Abort the transaction of ``producer`` if Kafka does so within a moment; otherwise Kafka does by itself, later."""
     with contextlib.suppress(KafkaError, AssertionError, TimeoutError):
         await asyncio.wait_for(producer.abort_transaction(), _STOP_S)

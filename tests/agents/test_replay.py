@@ -1,5 +1,6 @@
 """Which dead letters are wanted, what is known of those that were sent back, and which must not be: without Kafka."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -214,23 +215,12 @@ def test_an_event_goes_back_as_it_was_to_the_partition_it_came_from() -> None:
     ]
 
 
-class FakeTransactions(FakeProducer):
-    def transaction(self) -> "FakeTransactions":
-        return self
-
-    async def __aenter__(self) -> None:
-        await self.begin_transaction()
-
-    async def __aexit__(self, kind: object, *_: object) -> None:
-        await (self.abort_transaction() if kind else self.commit_transaction())
-
-
-def sender(producer: FakeTransactions, replayed: Replayed) -> TransactionSender:
+def sender(producer: FakeProducer, replayed: Replayed) -> TransactionSender:
     return TransactionSender(producer, replayed=replayed, targets=TARGETS, settings=SETTINGS)
 
 
 async def test_letters_and_what_is_known_of_them_are_sent_in_one_transaction() -> None:
-    producer, replayed = FakeTransactions(), Replayed()
+    producer, replayed = FakeProducer(), Replayed()
     await sender(producer, replayed).send([(each, message_of(each)) for each in LETTERS[:3]])
     assert producer.steps == ["begin", "send", "send", "commit"]
     assert producer.sent == [("n.documents", 1, 3), ("n.replays", 0, 1)]
@@ -250,11 +240,52 @@ async def test_letters_and_what_is_known_of_them_are_sent_in_one_transaction() -
 async def test_what_was_not_committed_is_not_taken_for_sent(
     error: Exception, fatal: bool, expected: type[Exception]
 ) -> None:
-    producer, replayed = FakeTransactions({"commit": error}), Replayed()
+    producer, replayed = FakeProducer({"commit": error}), Replayed()
     producer._txn_manager.fatal = fatal
     with pytest.raises(expected):
         await sender(producer, replayed).send([(LETTERS[0], message_of(LETTERS[0]))])
     assert LETTERS[0] not in replayed
+    assert producer.steps[3:] == ["commit"] + ["abort"] * (not fatal)
+
+
+class Away(FakeProducer):
+    """Its Kafka answers no more once there is something to commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def commit_transaction(self) -> None:
+        self._step("commit")
+        self.asked.set()
+        await asyncio.Event().wait()
+
+    async def abort_transaction(self) -> None:
+        self._step("abort")
+        await asyncio.Event().wait()
+
+
+async def test_a_kafka_that_is_away_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.hotloop.transactions._STOP_S", 0.01)
+    producer, replayed = Away(), Replayed()
+    patient = sender(producer, replayed)
+    patient._patience_s = 0.01
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="did not confirm what was sent"):
+            await patient.send([(LETTERS[0], message_of(LETTERS[0]))])
+    assert producer.steps[-2:] == ["commit", "abort"]
+    assert LETTERS[0] not in replayed
+
+
+async def test_a_replay_that_is_told_to_stop_leaves_no_transaction_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.hotloop.transactions._STOP_S", 0.01)
+    producer = Away()
+    sending = asyncio.create_task(sender(producer, Replayed()).send([(LETTERS[0], message_of(LETTERS[0]))]))
+    await producer.asked.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert producer.steps[-1] == "abort"
 
 
 def survey(n_newest: int = 2, **words: object) -> Survey:
