@@ -155,13 +155,14 @@ def parse_time(text: str, *, option: str, now: datetime) -> int:
 
 @contextlib.asynccontextmanager
 async def letters_of(
-    client: Client, *, since_ms: int | None = None, advanced: Advanced = lambda _done, _total: None
+    client: Client, *, since_ms: int | None = None, whole: int = 1, advanced: Advanced = lambda _done, _total: None
 ) -> AsyncIterator[AsyncIterator[list[Letter]]]:
     """Read the letters that are there now, a few hundred at a time, with their values; each partition in order.
 
     Args:
         client: Where.
         since_ms: Leave out the older ones, without reading them; some of these may come all the same.
+        whole: Begin at a multiple of this offset all the same, or with the first letter that there is.
         advanced: Hears how far it is.
 
     Raises:
@@ -171,7 +172,7 @@ async def letters_of(
     numbers = (await client.require_topics([topic]))[topic]
     async with _consumer(client.settings) as consumer:
         partitions = [TopicPartition(topic, number) for number in numbers]
-        spans = await _spans(consumer, partitions, since_ms)
+        spans = await _spans(consumer, partitions, since_ms, whole=whole)
         yield _batches(consumer, spans, advanced)
 
 
@@ -208,13 +209,18 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 Spans = dict[TopicPartition, tuple[int, int]]
 
 
-async def _spans(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], since_ms: int | None) -> Spans:
+async def _spans(
+    consumer: AIOKafkaConsumer, partitions: list[TopicPartition], since_ms: int | None, *, whole: int = 1
+) -> Spans:
     """Return the offsets to read, from and to, of the partitions that have any."""
     begins: dict[TopicPartition, int] = await consumer.beginning_offsets(partitions)
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
     if since_ms is not None:
         found = await consumer.offsets_for_times(dict.fromkeys(partitions, max(since_ms, 0)))
-        begins = {where: ends[where] if at is None else at.offset for where, at in found.items()}
+        begins = {
+            where: ends[where] if at is None else max(begins[where], at.offset // whole * whole)
+            for where, at in found.items()
+        }
     return {where: (begins[where], ends[where]) for where in partitions if begins[where] < ends[where]}
 
 

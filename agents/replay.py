@@ -23,7 +23,7 @@ from agents.hotloop.limits import Limits, read_limits
 from agents.hotloop.transactions import BUILDER_BYTES, abort, pack
 from agents.kafka import client_options
 from agents.letters import Advanced, Letter, Selection, letters_of
-from agents.replayed import Replayed, create_replays, existing_topics, look_up_replayed, read_replayed
+from agents.replayed import CHUNK, Replayed, create_replays, existing_topics, look_up_replayed, read_replayed
 from agents.settings import Settings
 from schemas.dead_letters import replay_headers
 from schemas.errors import Fenced, LexstreamError, Unavailable
@@ -244,7 +244,7 @@ class _Run:
         self, selection: Selection, *, replayed: Replayed, targets: Targets, most_attempts: int, sender: Sender
     ) -> None:
         self._selection = selection
-        self._replayed = replayed
+        self._before = replayed.copy()
         self._targets = targets
         self._most_attempts = most_attempts
         self._sender = sender
@@ -255,7 +255,8 @@ class _Run:
     async def over(self, client: Client, advanced: Advanced) -> Report:
         """Send the letters that are there now."""
         try:
-            async with letters_of(client, since_ms=self._selection.since_ms, advanced=advanced) as batches:
+            since_ms = self._selection.since_ms
+            async with letters_of(client, since_ms=since_ms, whole=CHUNK, advanced=advanced) as batches:
                 async for batch in batches:
                     for letter, message in self._chosen(batch):
                         await self._take(letter, message)
@@ -271,13 +272,14 @@ class _Run:
 
     def _chosen(self, letters: Iterable[Letter]) -> Iterator[tuple[Letter, Outgoing]]:
         for letter in letters:
-            if letter not in self._selection or letter in self._replayed:
-                continue
-            if self._replayed.stale(letter):
+            # Each letter, chosen or not: once a newer one of its chunk is sent, it would pass for one that was sent.
+            if self._before.stale(letter):
                 raise LexstreamError(
                     f"what is known of {letter.place} is older than the letter: the topic was made anew; delete the "
-                    "topic of the replays, too"
+                    f"topic of the replays, too ({self._report.n_letters:,} letters were sent back before)"
                 )
+            if letter not in self._selection or letter in self._before:
+                continue
             message = message_of(letter)
             if refusal := self._targets.refusal(letter, message, most_attempts=self._most_attempts):
                 self._report.refused[refusal] += 1

@@ -80,6 +80,12 @@ class Replayed:
             changed._chunks[_key(letter)] = chunk.with_letter(letter)
         return changed
 
+    def copy(self) -> "Replayed":
+        """Return what is known now, whatever is learnt later."""
+        made = Replayed()
+        made.update(self)
+        return made
+
     def update(self, changed: "Replayed") -> None:
         """Take over what is new."""
         self._chunks |= changed._chunks

@@ -1,6 +1,7 @@
 """Which dead letters are wanted, what is known of those that were sent back, and which must not be: without Kafka."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from agents.client import Client
 from agents.letters import Letter, Selection, Source, parse_time
-from agents.replay import Refusal, Targets, TransactionSender, message_of
+from agents.replay import Refusal, Targets, TransactionSender, dry_run, message_of
 from agents.replayed import CHUNK, Replayed, read_replayed
 from agents.settings import Settings
 from agents.survey import Survey
@@ -213,6 +214,30 @@ def test_an_event_goes_back_as_it_was_to_the_partition_it_came_from() -> None:
         ("lexstream-replayed-from", b"n.dead-letters/0/3"),
         ("lexstream-replay-attempts", b"1"),
     ]
+
+
+async def test_no_letter_of_a_topic_that_was_made_anew_passes_for_one_that_was_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextlib.asynccontextmanager
+    async def letters_of(_client: Client, **_: object) -> AsyncIterator[AsyncIterator[list[Letter]]]:
+        async def batches() -> AsyncIterator[list[Letter]]:
+            yield [*(letter(offset, at_ms=1) for offset in range(10)), letter(10, at_ms=1, error=TasksFailed("x"))]
+
+        yield batches()
+
+    async def looked_up(_client: Client) -> Replayed:
+        return known(range(10))
+
+    async def targets(_settings: Settings) -> Targets:
+        return TARGETS
+
+    monkeypatch.setattr("agents.replay.letters_of", letters_of)
+    monkeypatch.setattr("agents.replay.look_up_replayed", looked_up)
+    monkeypatch.setattr("agents.replay.read_targets", targets)
+    chosen = Selection(reasons=frozenset({"TasksFailed"}))
+    with pytest.raises(LexstreamError, match=r"n\.dead-letters/0/0 is older than the letter: the topic was made anew"):
+        await dry_run(cast(Client, SpreadingClient(0)), chosen)
 
 
 def sender(producer: FakeProducer, replayed: Replayed) -> TransactionSender:

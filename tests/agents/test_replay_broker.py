@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from agents.cli.main import run
 from agents.client import Client
@@ -21,6 +23,7 @@ from agents.settings import Settings, load_settings
 from schemas.dead_letters import REPLAY_ATTEMPTS, REPLAYED_FROM, Headers
 from schemas.errors import DecodeError, EventError, Fenced, InvalidEvent, TasksFailed
 from tests.agents.dead_letter_kit import headers_of, read_committed, write
+from tests.broker import create_topics
 
 pytestmark = pytest.mark.broker
 Command = Callable[..., Any]
@@ -223,6 +226,24 @@ def test_a_node_that_has_not_heard_of_the_topic_of_replays_makes_no_letter_come_
     monkeypatch.setattr("agents.replayed.existing_topics", nothing)
     assert cli("replay")["letters"] == 0
     assert values(kafka, f"{namespace}.documents") == nth(0)
+
+
+def test_a_replay_of_a_topic_that_was_made_anew_ends_whatever_its_filter_before_letters_are_left_out(
+    cli: Command, die: Callable[..., None], kafka: str, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    die(DecodeError("0"), DecodeError("1"))
+    assert cli("replay")["letters"] == 2
+    dead = f"{namespace}.dead-letters"
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.delete_topics([dead], operation_timeout=10)[dead].result(20)
+    create_topics(kafka, dead, partitions=2)
+    die(DecodeError("new 0"), DecodeError("new 1"))
+    since = datetime.now(UTC).isoformat()
+    die(TasksFailed("new 2"))
+    for words in ((), ("--reason", "TasksFailed"), ("--since", since)):
+        assert run(["dead-letters", "replay", *words]) == 1
+        assert "the topic was made anew; delete the topic of the replays" in capsys.readouterr().err
+    assert len(values(kafka, f"{namespace}.documents")) == 2
 
 
 @pytest.mark.slow
