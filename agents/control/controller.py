@@ -1,7 +1,6 @@
 """The controller: takes commands in order, decides, and writes all their effects in one transaction."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,14 +14,14 @@ from agents.app import group_of
 from agents.control.decide import decide
 from agents.control.decision import Decision, Garbage, garbage_of, rejected, still_dead
 from agents.control.expiry import expired
-from agents.control.gaps import committed_offset, read_between
+from agents.control.gaps import Gaps
 from agents.control.garbage import Blobs, delete_garbage
 from agents.control.imports import read_import
 from agents.control.projects import Import
 from agents.control.reading import Invalid, read_command
 from agents.labels import label_entry, label_tombstone, read_label_ids
 from agents.leaving import leave
-from agents.registry import Registry, encode_record
+from agents.registry import Registry, encode_record, watch
 from agents.settings import Settings
 from agents.topics import create_routes
 from agents.writer import Entry, Writer, event_entry, producer_options
@@ -40,8 +39,6 @@ _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 0.005
 _SKIPPED_S: Final = 5.0
 """How often to look for commands that nobody handles, and how long a command may wait for that."""
-_ANSWER_S: Final = 30.0
-_END: Final = 2**62
 
 
 class Current(Protocol):
@@ -65,7 +62,7 @@ class Controller:
         registry: Current,
         store: Blobs,
         *,
-        leave: Callable[[BaseException], object] = leave,
+        leave: Callable[[BaseException], None] = leave,
         look_s: float = _SKIPPED_S,
     ) -> None:
         """Make a controller.
@@ -88,7 +85,7 @@ class Controller:
             timeout_s=_TRANSACTION_S,
         )
         self._jobs: AIOKafkaProducer | None = None
-        self._next: dict[TopicPartition, int] = {}
+        self._gaps = Gaps(settings)
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._handling = asyncio.Lock()
         self._look_s = look_s
@@ -123,7 +120,9 @@ class Controller:
 
     async def start(self) -> None:
         """Begin to look for commands that were skipped; the first command connects."""
-        self._looking = asyncio.create_task(self._look_for_skipped(), name="skipped-commands")
+        looking = self._gaps.look(self._idle, self._handle_skipped, every_s=self._look_s)
+        self._looking = asyncio.create_task(looking, name="skipped-commands")
+        watch(self._looking, self._leave)
 
     async def stop(self) -> None:
         """Let go of the producers, after Faust was stopped."""
@@ -173,31 +172,11 @@ class Controller:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _look_for_skipped(self) -> None:
-        """Handle what waits in our partitions although nothing is being handled: Faust may have skipped it.
+    def _idle(self) -> Iterable[TopicPartition]:
+        return () if self._handling.locked() else self._assigned
 
-        The next command would bring it along, but nobody knows when that comes. What has only just arrived is left to
-        Faust: it has to be there when we look twice.
-        """
-        seen: dict[TopicPartition, int] = {}
-        while True:
-            await asyncio.sleep(self._look_s)
-            for partition in self._assigned:
-                with contextlib.suppress(KafkaError, OSError):
-                    seen[partition] = await self._handle_skipped(partition, before=seen.get(partition, -1))
-
-    async def _handle_skipped(self, partition: TopicPartition, *, before: int) -> int:
-        """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
-        if self._handling.locked():
-            return -1
-        async with asyncio.timeout(_ANSWER_S):
-            committed = await committed_offset(self._settings, group_of(self._settings, "worker"), partition)
-            waiting = await read_between(self._settings, partition, start=committed, end=_END)
-        if ready := [(place, value) for place, value in waiting if place <= before]:
-            place, value = ready[-1]
-            self._next.clear()
-            await self.handle(value, partition=partition, offset=place, ours=lambda: partition in self._assigned)
-        return waiting[-1][0] if waiting else -1
+    async def _handle_skipped(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
+        await self.handle(value, partition=partition, offset=offset, ours=lambda: partition in self._assigned)
 
     async def _handle(
         self, value: bytes | None, partition: TopicPartition, offset: int, ours: Callable[[], bool]
@@ -206,7 +185,7 @@ class Controller:
         while True:
             try:
                 await self._writer.take_over()
-                for place, command in await self._waiting(value, partition, offset):
+                for place, command in await self._gaps.up_to(partition, offset, value):
                     await self._handle_once(command, (partition, place + 1))
             except Fenced:
                 if not ours():
@@ -218,29 +197,13 @@ class Controller:
                 return None
             else:
                 return None
-            self._next.clear()
+            self._gaps.forget()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _waiting(
-        self, value: bytes | None, partition: TopicPartition, offset: int
-    ) -> list[tuple[int, bytes | None]]:
-        """Return the command at hand after those that were skipped; nothing if it was consumed before."""
-        missed: list[tuple[int, bytes | None]] = []
-        if self._next.get(partition) != offset:
-            group = group_of(self._settings, "worker")
-            async with asyncio.timeout(_ANSWER_S):
-                committed = await committed_offset(self._settings, group, partition)
-                if committed is not None and committed > offset:
-                    return []
-                missed = await read_between(self._settings, partition, start=committed, end=offset)
-        if missed:
-            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
-        return [*missed, (offset, value)]
-
     async def _consume(self, entries: Iterable[Entry], offset: tuple[TopicPartition, int]) -> None:
         await self._writer.commit(entries, offset=offset)
-        self._next[offset[0]] = offset[1]
+        self._gaps.consumed(*offset)
 
     async def _handle_once(self, value: bytes | None, offset: tuple[TopicPartition, int]) -> None:
         command = read_command(value)

@@ -3,11 +3,95 @@
 Faust drops a message that it fetched just before a rebalance, even where the partition stays with this process.
 """
 
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
+from agents.app import group_of
 from agents.kafka import client_options
 from agents.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_ANSWER_S: Final = 30.0
+_END: Final = 2**62
+
+Message = tuple[int, bytes | None]
+"""Offset and value."""
+Handle = Callable[[bytes | None, TopicPartition, int], Awaitable[None]]
+"""Does the command of a partition at an offset, and those before it."""
+
+
+class Gaps:
+    """What the workers' group has not consumed of the control topic, and how far we did."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Look in the control topic that ``settings`` name."""
+        self._settings = settings
+        self._group = group_of(settings, "worker")
+        self._next: dict[TopicPartition, int] = {}
+
+    def consumed(self, partition: TopicPartition, next_offset: int) -> None:
+        """Take note that our group goes on from ``next_offset``."""
+        self._next[partition] = next_offset
+
+    def forget(self) -> None:
+        """Ask Kafka for the group's offset the next time."""
+        self._next.clear()
+
+    async def up_to(self, partition: TopicPartition, offset: int, value: bytes | None) -> list[Message]:
+        """Return the command at hand after those that were skipped; nothing if it was consumed before.
+
+        Raises:
+            KafkaError: If Kafka does not answer.
+            TimeoutError: If it takes too long to.
+        """
+        missed: list[Message] = []
+        if self._next.get(partition) != offset:
+            async with asyncio.timeout(_ANSWER_S):
+                committed = await committed_offset(self._settings, self._group, partition)
+                if committed is not None and committed > offset:
+                    return []
+                missed = await read_between(self._settings, partition, start=committed, end=offset)
+        if missed:
+            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
+        return [*missed, (offset, value)]
+
+    async def look(self, idle: Callable[[], Iterable[TopicPartition]], handle: Handle, *, every_s: float) -> None:
+        """Handle, for ever, what waits although nothing is being handled: Faust may have skipped it.
+
+        The next command would bring it along, but nobody knows when that comes. What has only just arrived is left to
+        Faust: it has to be there when we look twice.
+
+        Args:
+            idle: Returns those of our partitions of which no command is being handled.
+            handle: Does what was skipped.
+            every_s: How often to look.
+        """
+        seen: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(every_s)
+            before, seen = seen, {}
+            for partition in idle():
+                with contextlib.suppress(KafkaError, OSError):
+                    seen[partition] = await self._look_once(partition, before.get(partition, -1), handle)
+
+    async def _look_once(self, partition: TopicPartition, before: int, handle: Handle) -> int:
+        """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
+        async with asyncio.timeout(_ANSWER_S):
+            committed = await committed_offset(self._settings, self._group, partition)
+            waiting = await read_between(self._settings, partition, start=committed, end=_END)
+        if ready := [(place, value) for place, value in waiting if place <= before]:
+            place, value = ready[-1]
+            self.forget()
+            await handle(value, partition, place)
+        return waiting[-1][0] if waiting else -1
 
 
 async def committed_offset(settings: Settings, group: str, partition: TopicPartition) -> int | None:
@@ -28,7 +112,7 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
 
 async def read_between(
     settings: Settings, partition: TopicPartition, *, start: int | None, end: int
-) -> list[tuple[int, bytes | None]]:
+) -> list[Message]:
     """Return offsets and values from ``start`` (by default the first that is there) up to, but without, ``end``.
 
     Raises:
@@ -38,7 +122,7 @@ async def read_between(
         return []
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    found: list[tuple[int, bytes | None]] = []
+    found: list[Message] = []
     try:
         consumer.assign([partition])
         first = (await consumer.beginning_offsets([partition]))[partition]

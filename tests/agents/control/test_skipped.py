@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
-from agents.control import controller as module
+from agents.control import gaps
 from agents.control.controller import Controller
 from agents.registry import Registry, decode_record
 from agents.settings import Settings
@@ -73,11 +74,11 @@ def settings(tmp_path: Path) -> Settings:
     return settings_of("localhost:1", "skipped", tmp_path)
 
 
-def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, *, look_s: float = 3600) -> Controller:
-    made = Controller(settings, log, Store(settings.store_url), look_s=look_s)
+def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Controller:
+    made = Controller(settings, log, Store(settings.store_url), **{"look_s": 3600.0} | options)
     monkeypatch.setattr(made, "_writer", log)
-    monkeypatch.setattr(module, "committed_offset", log.committed_offset)
-    monkeypatch.setattr(module, "read_between", log.read_between)
+    monkeypatch.setattr(gaps, "committed_offset", log.committed_offset)
+    monkeypatch.setattr(gaps, "read_between", log.read_between)
     return made
 
 
@@ -148,3 +149,39 @@ async def test_nothing_is_looked_for_in_partitions_of_others(
         await asyncio.sleep(0)
     await controller.stop()
     assert (log.looked, log.committed) == (0, None)
+
+
+async def test_something_unforeseen_while_looking_for_skipped_commands_ends_the_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> int:
+        raise ValueError("boom")
+
+    left: asyncio.Queue[BaseException] = asyncio.Queue()
+    controller = controller_of(Log(settings, []), settings, monkeypatch, look_s=0.001, leave=left.put_nowait)
+    monkeypatch.setattr(gaps, "committed_offset", broken)
+    controller.on_assigned(None, {TopicPartition(settings.topics.control, 0)})
+    await controller.start()
+    assert str(await asyncio.wait_for(left.get(), 5)) == "boom"
+    await controller.stop()
+
+
+async def test_a_kafka_that_does_not_answer_is_looked_at_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, errors = Log(settings, CREATE), [TimeoutError(), UnknownTopicOrPartitionError()]
+
+    async def at_last(*found: object) -> int | None:
+        if errors:
+            raise errors.pop()
+        return await log.committed_offset(*found)
+
+    controller = controller_of(log, settings, monkeypatch, look_s=0.001)
+    monkeypatch.setattr(gaps, "committed_offset", at_last)
+    controller.on_assigned(None, {TopicPartition(settings.topics.control, 0)})
+    await controller.start()
+    async with asyncio.timeout(10):
+        while log.committed != len(CREATE):  # noqa: ASYNC110 - the log tells nobody
+            await asyncio.sleep(0.001)
+    await controller.stop()
+    assert not errors
