@@ -1,7 +1,10 @@
 """The controller: takes commands in order, decides, and writes all their effects in one transaction."""
 
 import asyncio
+import contextlib
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +37,12 @@ logger = logging.getLogger(__name__)
 
 _TRANSACTION_S: Final = 300.0
 """Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
+_SLOW_TRIES: Final = 2
+"""How often a command's transaction may take longer than that before it is rejected: all others wait for it."""
+_TOO_SLOW: Final = (
+    f"its transaction was still open after {_TRANSACTION_S:.0f} s, {_SLOW_TRIES} times, and Kafka ended it; "
+    "expected it to take less: hand it in again when Kafka has less to do"
+)
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 0.005
@@ -87,6 +96,7 @@ class Controller:
         self._jobs: AIOKafkaProducer | None = None
         self._gaps = Gaps(settings)
         self._assigned: frozenset[TopicPartition] = frozenset()
+        self._too_slow: Counter[str] = Counter()
         self._handling = asyncio.Lock()
         self._look_s = look_s
         self._looking: asyncio.Task[None] | None = None
@@ -187,10 +197,9 @@ class Controller:
                 await self._writer.take_over()
                 for place, command in await self._gaps.up_to(partition, offset, value):
                     await self._handle_once(command, (partition, place + 1))
-            except Fenced:
-                if not ours():
+            except (Fenced, KafkaError, OSError, Unavailable) as error:
+                if isinstance(error, Fenced) and not ours():
                     return logger.warning("another controller took over", extra={"action": "controller_fenced"})
-            except (KafkaError, OSError, Unavailable) as error:
                 logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
             except Exception as error:
                 self._leave(error)
@@ -226,10 +235,11 @@ class Controller:
             removed = await read_label_ids(self._settings, command.project)
         entries = _entries(self._settings, command.project, decision, removed)
         has_more = bool(decision.jobs or decision.garbage.models or decision.garbage.blobs)
-        if has_more:
-            await self._writer.commit(entries)
-        else:
-            await self._consume(entries, offset)
+        with self._timed(command.id):
+            if has_more:
+                await self._writer.commit(entries)
+            else:
+                await self._consume(entries, offset)
         await self._until_readable(command.id)
         logger.info(
             "%s of project %s: %s",
@@ -243,6 +253,17 @@ class Controller:
             garbage = still_dead(decision.garbage, registry.after(decision.changes))
             await self._finish(decision.jobs, garbage, offset)
 
+    @contextlib.contextmanager
+    def _timed(self, command_id: str) -> Iterator[None]:
+        """Count how often a command's transaction took longer than Kafka leaves one open."""
+        began_s = time.monotonic()
+        try:
+            yield
+        except Fenced:
+            self._too_slow[command_id] += time.monotonic() - began_s >= _TRANSACTION_S
+            raise
+        self._too_slow.pop(command_id, None)
+
     async def _until_readable(self, command_id: str) -> None:
         """Return when what a command changed can be read, so that the next one is decided on it.
 
@@ -253,6 +274,8 @@ class Controller:
             await asyncio.sleep(_LOOK_S)
 
     async def _decided(self, command: Command, registry: Registry) -> Decision:
+        if self._too_slow[command.id] >= _SLOW_TRIES:
+            return rejected(command, [_TOO_SLOW], at=now())
         imported = None
         if isinstance(command, ImportLabelsCommand):
             imported = await self._imported(command, registry)

@@ -1,0 +1,70 @@
+"""Commands whose transaction Kafka ended: tried again in the open, and not for ever. Without a broker."""
+
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+
+from agents.control import controller as module
+from agents.settings import Settings
+from tests.agents.control_kit import settings_of
+from tests.agents.control_log import CREATE, Log, controller_of
+
+PARTITION = TopicPartition("control", 0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.0)
+    return settings_of("localhost:1", "fenced", tmp_path)
+
+
+def actions(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.action for record in caplog.records if hasattr(record, "action")]
+
+
+async def test_a_command_that_is_still_ours_is_tried_again_however_often_it_is_fenced_and_each_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(settings, CREATE)
+    log.fenced = 5
+    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
+    assert actions(caplog) == ["controller_retry"] * 5
+
+
+async def test_a_command_of_a_partition_that_went_to_another_is_left_to_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(settings, CREATE)
+    log.fenced = 1
+    controller = controller_of(log, settings, monkeypatch)
+    await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
+    assert (log.events, log.committed) == ([], None)
+    assert actions(caplog) == ["controller_fenced"]
+
+
+async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so_that_others_go_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+    controller = controller_of(log, settings, monkeypatch)
+    log.fenced = module._SLOW_TRIES
+    with monkeypatch.context() as slow:
+        slow.setattr(module, "_TRANSACTION_S", 0.0)
+        await controller.handle(CREATE[0], partition=PARTITION, offset=0)
+    (event,) = log.events
+    assert (event["event"], event["commandId"]) == ("rejected", "a")
+    assert "was still open after 300 s" in event["details"]["problems"][0]
+    assert log.state.project("a") is None
+    await controller.handle(CREATE[1], partition=PARTITION, offset=1)
+    assert log.events[-1]["event"] == "succeeded"
+    assert log.committed == 2
+
+
+async def test_a_command_that_is_slow_once_is_done(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(settings, CREATE)
+    log.fenced = module._SLOW_TRIES - 1
+    monkeypatch.setattr(module, "_TRANSACTION_S", 0.0)
+    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    assert [event["event"] for event in log.events] == ["accepted", "succeeded"]

@@ -1,0 +1,78 @@
+"""Kafka as a controller sees it, in memory: commands, the group's offset, the registry and what transactions wrote."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from agents.control import gaps
+from agents.control.controller import Controller
+from agents.registry import Registry, decode_record
+from agents.settings import Settings
+from agents.writer import Entry
+from models.store import Store
+from schemas.errors import Fenced, Unavailable
+from tests.agents.control_kit import command
+
+
+class Log:
+    """What Kafka holds: the control topic, the group's offset, and what transactions wrote."""
+
+    def __init__(self, settings: Settings, commands: list[bytes]) -> None:
+        self.commands = commands
+        self.committed: int | None = None
+        self.state = Registry()
+        self.events: list[dict[str, Any]] = []
+        self.lost_answers = 0
+        self.looked = 0
+        self.hidden_for = 0
+        self.fenced = 0
+        self._hidden: list[Registry] = []
+        self._topics = settings.topics
+
+    async def catch_up(self) -> Registry:
+        return self._hidden.pop() if self._hidden else self.state
+
+    async def take_over(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
+        if self.fenced:
+            self.fenced -= 1
+            raise Fenced("somebody else took over")
+        self._hidden = [self.state] * self.hidden_for
+        for entry in entries:
+            if entry.topic == self._topics.control_events:
+                self.events.append(orjson.loads(entry.value or b""))
+            elif change := decode_record(entry.key, entry.value):
+                self.state = self.state.after(dict([change]))
+        if offset:
+            self.committed = offset[1]
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise Unavailable("no answer")
+
+    async def committed_offset(self, *_: object) -> int | None:
+        self.looked += 1
+        return self.committed
+
+    async def read_between(self, *_: object, start: int | None, end: int) -> list[tuple[int, bytes | None]]:
+        return [(place, self.commands[place]) for place in range(start or 0, min(end, len(self.commands)))]
+
+
+CREATE = [
+    orjson.dumps(command("createProject", name, id=name, kind="CustomEntityRecognition").payload()) for name in "abcd"
+]
+
+
+def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Controller:
+    made = Controller(settings, log, Store(settings.store_url), **{"look_s": 3600.0} | options)
+    monkeypatch.setattr(made, "_writer", log)
+    monkeypatch.setattr(gaps, "committed_offset", log.committed_offset)
+    monkeypatch.setattr(gaps, "read_between", log.read_between)
+    return made
