@@ -99,8 +99,8 @@ class Controller:
         self._too_slow: Counter[str] = Counter()
         self._handling = asyncio.Lock()
         self._look_s = look_s
-        self._looking: asyncio.Task[None] | None = None
-        self._taking_over: asyncio.Task[None] | None = None
+        self._assigned_anew = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def register(self, app: Any) -> None:
         """Make the app's agent on the control topic."""
@@ -123,23 +123,23 @@ class Controller:
     def on_assigned(self, _app: Any, assigned: Iterable[TopicPartition], **_: Any) -> None:
         """Take note of the partitions that are ours now, and take over from whoever had them."""
         self._assigned = frozenset(tp for tp in assigned if tp.topic == self._settings.topics.control)
-        if self._taking_over:
-            self._taking_over.cancel()
-        if self._assigned:
-            self._taking_over = asyncio.create_task(self._take_over(), name="controller-takes-over")
+        self._assigned_anew.set()
 
     async def start(self) -> None:
-        """Begin to look for commands that were skipped; the first command connects."""
+        """Begin to take over with each assignment, and to look for commands that were skipped."""
         looking = self._gaps.look(self._idle, self._handle_skipped, every_s=self._look_s)
-        self._looking = asyncio.create_task(looking, name="skipped-commands")
-        watch(self._looking, self._leave)
+        self._tasks = {
+            asyncio.create_task(self._take_over(), name="controller-takes-over"),
+            asyncio.create_task(looking, name="skipped-commands"),
+        }
+        for task in self._tasks:
+            watch(task, self._leave)
 
     async def stop(self) -> None:
         """Let go of the producers, after Faust was stopped."""
-        if tasks := {task for task in (self._looking, self._taking_over) if task}:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._writer.stop()
         producer, self._jobs = self._jobs, None
         if producer:
@@ -160,27 +160,33 @@ class Controller:
             await self._handle(value, partition, offset, ours)
 
     async def _take_over(self) -> None:
-        """End what a controller that died has left open.
+        """End what a controller that died has left open, whenever partitions were assigned to us.
 
         Until then its group's offset is not stable, so this process could not even begin to read, and nobody who reads
-        committed would see what comes after it in the registry.
+        committed would see what comes after it in the registry. Another assignment interrupts nothing: a client whose
+        start or stop is cancelled leaves its connections open.
         """
-        pause_s = _FIRST_PAUSE_S
         while True:
-            try:
-                async with self._handling:
+            await self._assigned_anew.wait()
+            pause_s = _FIRST_PAUSE_S
+            while not await self._took_over():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._assigned_anew.wait(), pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _took_over(self) -> bool:
+        """Return whether what is assigned to us, if anything is, is ours alone now."""
+        try:
+            async with self._handling:
+                self._assigned_anew.clear()
+                if self._assigned:
                     # If somebody had the partition meanwhile, our producer is fenced, but learns that only by writing.
                     await self._writer.stop()
                     await self._writer.take_over()
-            except Unavailable as error:
-                logger.warning("cannot take over yet: %s", error, extra={"action": "controller_retry"})
-            except Exception as error:
-                self._leave(error)
-                return
-            else:
-                return
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        except Unavailable as error:
+            logger.warning("cannot take over yet: %s", error, extra={"action": "controller_retry"})
+            return False
+        return True
 
     def _idle(self) -> Iterable[TopicPartition]:
         return () if self._handling.locked() else self._assigned

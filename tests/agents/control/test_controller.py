@@ -227,15 +227,17 @@ async def test_what_a_dead_controller_left_open_holds_nobody_up(outside: Outside
     group, partition = group_of(settings, "worker"), TopicPartition(settings.topics.control, 0)
     dead = AIOKafkaProducer(bootstrap_servers=settings.brokers, transactional_id=f"{settings.group}-controller")
     await dead.start()
-    await dead.begin_transaction()
-    await dead.send_and_wait(settings.topics.control_events, b"never to be seen")
-    await dead.send_offsets_to_transaction({partition: 0}, group)
-    await outside.hand_in(CREATE)
-    async with Running(settings):
-        events = await outside.events(until=lambda found: bool(named(found, "c1")))
+    try:
+        await dead.begin_transaction()
+        await dead.send_and_wait(settings.topics.control_events, b"never to be seen")
+        await dead.send_offsets_to_transaction({partition: 0}, group)
+        await outside.hand_in(CREATE)
+        async with Running(settings):
+            events = await outside.events(until=lambda found: bool(named(found, "c1")))
+    finally:
+        await dead.stop()
     assert named(events, "c1") == ["accepted", "succeeded"]
     assert await outside.consumed(group, partition) == 1
-    await dead.stop()
 
 
 async def test_a_command_that_was_skipped_is_read_again_before_the_next(outside: Outside, settings: Settings) -> None:
@@ -264,20 +266,6 @@ async def test_something_unforeseen_ends_the_process_and_leaves_the_command(
     assert [str(error) for error in left] == ["boom"]
     assert await outside.events() == []
     assert await outside.consumed(group_of(settings, "worker"), partition) is None
-
-
-async def test_something_unforeseen_while_taking_over_ends_the_process(
-    outside: Outside, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(_writer: object) -> None:
-        raise ValueError("boom")
-
-    monkeypatch.setattr("agents.writer.Writer.take_over", broken)
-    left: asyncio.Queue[BaseException] = asyncio.Queue()
-    controller = Controller(settings, _Broken(), Store(settings.store_url), leave=left.put_nowait)
-    controller.on_assigned(None, [TopicPartition(settings.topics.control, 0)])
-    assert str(await asyncio.wait_for(left.get(), 5)) == "boom"
-    await controller.stop()
 
 
 async def test_a_command_waits_while_the_store_is_away(outside: Outside, settings: Settings) -> None:
