@@ -78,19 +78,16 @@ class _Admin(AbstractAsyncContextManager["_Admin"]):
         return len((await self._client.describe_cluster())["brokers"])
 
     async def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Return the settings of topics that are there."""
+        """Return the settings of topics that are there; those we may not read are left out."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         if not resources:
             return {}
         answers = await self._client.describe_configs(resources)
-        _require_allowed(
-            "read the settings of (DescribeConfigs)",
-            [name for answer in answers for code, _, _, name, _ in answer.resources if code == _NOT_ALLOWED],
-        )
         return {
             name: {entry[0]: entry[1] for entry in entries}
             for answer in answers
-            for _error, _message, _kind, name, entries in answer.resources
+            for code, _message, _kind, name, entries in answer.resources
+            if code != _NOT_ALLOWED
         }
 
     async def create(self, specs: Sequence[TopicSpec]) -> list[str]:
@@ -179,7 +176,7 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
         raise Unavailable(f"the topics of routes cannot be made: {error!r}") from error
 
 
-def _require_allowed(what: str, topics: Sequence[str]) -> None:
+def _require_allowed(what: str, topics: Collection[str]) -> None:
     if topics:
         raise InvalidInput([not_allowed(what, topics)])
 
@@ -210,15 +207,18 @@ async def check_topics(
             configs = await admin.configs(there)
     except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics cannot be read: {error!r}") from error
-    found = {name: Found(count, configs.get(name, {})) for name, count in there.items()}
+    _require_allowed("read the settings of (DescribeConfigs)", there.keys() - configs.keys())
+    found = {name: Found(count, configs[name]) for name, count in there.items()}
     return topic_problems(settings, wanted, found)
 
 
 async def topic_warnings(settings: Settings, *, routes: Iterable[str] = ()) -> list[str]:
     """Return which topics, ours and Kafka's own, would lose something with one broker, each with what to do about it.
 
+    Of a topic whose settings we may not read only the copies are looked at: who replays dead letters, for one, needs
+    not read those of the topic of replays.
+
     Raises:
-        InvalidInput: If Kafka does not let us look at one of ours.
         Unavailable: If Kafka does not answer.
     """
     names = {spec.name for spec in expected_topics(settings, routes=routes)} | {settings.topics.replays}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from agents.topics import topic_warnings
 from tests.agents.control_kit import settings_of
 
 SETTINGS = settings_of("nowhere:1", "ns", Path("/nowhere"))
+REFUSED = "no right to see"
 MIN_IN_SYNC = "kafka-configs --alter --topic t --add-config min.insync.replicas=2"
 
 
@@ -77,8 +79,13 @@ class Admin:
 
     async def describe_configs(self, resources: Iterable[Any]) -> list[Any]:
         asked = [resource.name for resource in resources]
-        entries = [(0, None, 2, name, [("min.insync.replicas", self.kept[name][1])]) for name in asked]
-        return [SimpleNamespace(resources=entries)]
+        return [SimpleNamespace(resources=[self._config(name) for name in asked])]
+
+    def _config(self, name: str) -> tuple[Any, ...]:
+        in_sync = self.kept[name][1]
+        if in_sync == REFUSED:
+            return TopicAuthorizationFailedError.errno, "Topic authorization failed.", 2, name, []
+        return 0, None, 2, name, [("min.insync.replicas", in_sync)]
 
 
 @pytest.fixture
@@ -89,8 +96,8 @@ def kafka_says(monkeypatch: pytest.MonkeyPatch) -> type[Admin]:
             "ns.enriched": ([3, 1], "1"),
             "ns.replays": ([3], "1"),
             "ns.routes.fraud": ([3], "1"),
-            "__consumer_offsets": ([1], "no right to see"),
-            "__transaction_state": ([3], "no right to see"),
+            "__consumer_offsets": ([1], REFUSED),
+            "__transaction_state": ([3], REFUSED),
             "of.others": ([1], "1"),
         }
 
@@ -106,6 +113,17 @@ async def test_topics_of_ours_and_kafkas_own_are_looked_at_and_nobody_elses() ->
         "topic ns.enriched is kept by 1 of 3 brokers, expected 3",
         "topic ns.replays has min.insync.replicas 1, expected 2",
         "topic ns.routes.fraud has min.insync.replicas 1, expected 2",
+    ]
+
+
+async def test_of_topics_whose_settings_nobody_may_tell_us_only_the_copies_are_looked_at(
+    kafka_says: type[Admin],
+) -> None:
+    kafka_says.kept = {"ns.documents": ([3], "1"), "ns.enriched": ([1], REFUSED), "ns.replays": ([3], REFUSED)}
+    told = await topic_warnings(SETTINGS)
+    assert [line.split(":")[0] for line in told] == [
+        "topic ns.documents has min.insync.replicas 1, expected 2",
+        "topic ns.enriched is kept by 1 of 3 brokers, expected 3",
     ]
 
 
