@@ -10,8 +10,8 @@ from schemas.base import now
 from schemas.control_events import ControlEvent, EventType
 from schemas.records import DeploymentRecord
 
-AWAITED: Final = timedelta(seconds=SERVE_S)
-"""Who handed a command in waits so long for a worker to serve the model."""
+AWAITED: Final = timedelta(seconds=2 * SERVE_S)
+"""Who handed a command in may wait so long for its end: a swap's second deployment has its time after the first's."""
 
 Record = tuple[str, str, str]
 """Project, deployment and the command that it is as it is by."""

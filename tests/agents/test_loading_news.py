@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from agents.client import SERVE_S
 from agents.loading_news import AWAITED, LoadingNews
 from schemas.control_events import EventType
 from schemas.records import DeploymentRecord
@@ -31,8 +32,9 @@ def test_a_start_repeats_no_success_but_says_that_the_worker_serves() -> None:
     }
 
 
-def test_a_start_tells_who_may_still_wait_for_the_command() -> None:
-    event = news(after=AWAITED).served(OLD, {})
+@pytest.mark.parametrize("after_s", [0, SERVE_S, 2 * SERVE_S])  # a swap waits anew once its first deployment is served
+def test_a_start_tells_who_may_still_wait_for_the_command(after_s: float) -> None:
+    event = news(after=timedelta(seconds=after_s)).served(OLD, {})
     assert (event.event, event.command_id, event.details["atStart"]) == (EventType.SUCCEEDED, "c1", True)
 
 
