@@ -64,11 +64,16 @@ class Source:
         """What the ids begin with that it gives: below a folder its path there, so that they differ."""
         if self.path is None:
             return self.prefix
-        return PurePosixPath(self.name).with_suffix("").as_posix() if self.path.suffix in _JSON_LINES else self.name
+        return PurePosixPath(self.name).with_suffix("").as_posix() if self.is_lines else self.name
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether it is a file of JSON lines: their ids have a number after the stem, a text's is the stem itself."""
+        return self.path is not None and self.path.suffix in _JSON_LINES
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any] | str]]:
         """Yield each document with its place; as text what is no JSON object."""
-        if self.path and self.path.suffix not in _JSON_LINES:
+        if self.path and not self.is_lines:
             self.gave_ids = True
             yield self.name, {"id": self.name, "text": decode_text(self.path.read_bytes())}
         elif not self.path and not self.kept.lstrip().startswith("{"):
@@ -187,12 +192,12 @@ def check(sources: Sequence[Source], defaults: Defaults) -> Checked:
 
 
 def _same_ids(sources: Iterable[Source]) -> list[str]:
-    first: dict[str, Path] = {}
+    first: dict[tuple[bool, str], Path] = {}
     clashes = []
     for source in sources:
         if source.path is None or not source.gave_ids:
             continue
-        other = first.setdefault(source.stem, source.path)
+        other = first.setdefault((source.is_lines, source.stem), source.path)
         if not other.samefile(source.path):
             clashes.append(
                 f"{other} and {source.path} would give their documents the same ids, expected ids that differ: publish "

@@ -110,6 +110,22 @@ def test_a_folder_that_holds_both_tells_them_apart(tmp_path: Path, name: str, te
     assert {one for source in sources for one in ids(source)} == found
 
 
+def test_a_text_called_as_a_file_of_json_lines_without_its_ending_has_another_id(tmp_path: Path) -> None:
+    text, lines = tmp_path / "letter", tmp_path / "letter.jsonl"
+    text.write_text("a letter")
+    lines.write_text('{"text": "a"}')
+    sources = find_sources([str(text), str(lines)]).sources
+    assert check(sources, Defaults()).count == 2
+    assert [one for source in sources for one in ids(source)] == ["letter", "letter-1"]
+
+
+def test_json_lines_of_two_endings_but_one_stem_are_refused(tmp_path: Path) -> None:
+    for name in ("lines.jsonl", "lines.ndjson"):
+        (tmp_path / name).write_text('{"text": "a"}')
+    with pytest.raises(InvalidInput, match="same ids"):
+        check(find_sources([str(tmp_path)]).sources, Defaults())
+
+
 def test_files_of_one_name_may_bring_their_own_ids_and_a_file_may_come_twice(tmp_path: Path) -> None:
     files = same_named(tmp_path, "lines.jsonl", '{"id": "lines-1", "text": "a"}')
     assert check(find_sources(files).sources, Defaults()).count == 2
