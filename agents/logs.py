@@ -14,6 +14,7 @@ Format = Literal["auto", "text", "json"]
 CLIENTS = ("aiokafka", "faust", "mode", "kafka", "httpx", "httpcore")
 EVERY_S = 5.0
 PATIENCE_S = 10.0
+QUIET_S = 60.0
 _MAX_TEMPLATES = 1000
 _NO_COORDINATOR = ("Group Coordinator Request failed: [Error 15]", "Marking the coordinator dead")
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -53,7 +54,7 @@ class Patience(logging.Filter):
     """Holds back for a moment that Kafka has no coordinator: it makes the topic of groups when the first one comes.
 
     A fresh broker takes seconds for that, a restarted one to read it; its clients ask again until it has. What lasts
-    longer is written.
+    longer is written, and so is what comes again and again: it is over only after a minute without.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +67,7 @@ class Patience(logging.Filter):
         if not record.name.startswith("aiokafka") or not record.getMessage().startswith(_NO_COORDINATOR):
             return True
         now = self._clock()
-        if now - self._last > PATIENCE_S:
+        if now - self._last > QUIET_S:
             self._since = now
         self._last = now
         return now - self._since > PATIENCE_S

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
-from agents.logs import PATIENCE_S, JsonLines, Patience, RateLimit, Text, setup_logs
+from agents.logs import PATIENCE_S, QUIET_S, JsonLines, Patience, RateLimit, Text, setup_logs
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +97,17 @@ def test_a_fresh_kafka_without_a_coordinator_is_no_error_until_it_lasts() -> Non
         assert not patience.filter(no_coordinator())
     now[0] += 0.1
     assert patience.filter(no_coordinator())
-    now[0] += 2 * PATIENCE_S  # it was there meanwhile
+    now[0] += QUIET_S + 0.1  # it was there meanwhile
     assert not patience.filter(no_coordinator())
+
+
+def test_a_coordinator_that_comes_and_goes_is_written_although_it_is_never_away_for_long() -> None:
+    now = [0.0]
+    patience = Patience(clock=lambda: now[0])
+    told = []
+    for now[0] in (0.0, 15.0, 30.0, 45.0, 45.0 + QUIET_S):
+        told.append(patience.filter(no_coordinator()))
+    assert told == [False, True, True, True, True]
 
 
 def test_a_coordinator_that_moves_is_no_error_either() -> None:
