@@ -110,9 +110,7 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
     return None if place is None or place.offset < 0 else int(place.offset)
 
 
-async def read_between(
-    settings: Settings, partition: TopicPartition, *, start: int | None, end: int
-) -> list[Message]:
+async def read_between(settings: Settings, partition: TopicPartition, *, start: int | None, end: int) -> list[Message]:
     """Return offsets and values from ``start`` (by default the first that is there) up to, but without, ``end``.
 
     Raises:
