@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from pydantic import SecretStr
 
 from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
@@ -34,6 +33,7 @@ from agents.bench.timetable import (
 )
 from agents.bench.traffic import BenchTopics, Line, Passage, spans_of
 from agents.settings import Settings
+from agents.child_settings import child_settings
 from models.plans import Tuning
 
 LOAD: Final = 0.7
@@ -116,7 +116,7 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
 
 async def _started(spec: Spec, own: Mapping[str, Settings], folder: Path) -> list[Child]:
     """Start all subjects at the same time; if one does not get ready, end the others."""
-    specs = [replace(spec, kind=name, settings=_told(own[name]) if name in own else {}) for name in TITLES]
+    specs = [replace(spec, kind=name, settings=child_settings(own[name]) if name in own else {}) for name in TITLES]
     starting = [Child.start(each, log=folder / f"{each.kind}.log") for each in specs]
     results = await asyncio.gather(*starting, return_exceptions=True)
     children = [result for result in results if isinstance(result, Child)]
@@ -139,15 +139,9 @@ def _own_settings(settings: Settings) -> dict[str, Settings]:
     }
     names = {name: f"lexstream-bench-{run}-{name}" for name in KAFKA_SUBJECTS}
     # Not as a copy: settings remember what was made of the namespace they had.
-    return {name: Settings(**_told(settings) | ours | {"namespace": own, "group": own}) for name, own in names.items()}
-
-
-def _told(settings: Settings) -> dict[str, Any]:
-    """Return settings as a child is told them, through a pipe that nobody else reads."""
     return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in settings.model_dump().items()
-        if value is not None
+        name: Settings(**child_settings(settings) | ours | {"namespace": own, "group": own})
+        for name, own in names.items()
     }
 
 

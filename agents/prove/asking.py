@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from agents.child_settings import child_settings
 from agents.leaving import BAD_SETTINGS
 from agents.prove.expected import Corpus, read_corpus
-from agents.prove.processes import process_settings
 from agents.settings import Settings
 from schemas.errors import InvalidInput, LexstreamError
 
@@ -25,7 +25,7 @@ def asked(settings: Settings, model: str, folder: Path) -> Corpus:
     """
     corpus = folder / "corpus.json"
     given = {
-        "settings": process_settings(settings),
+        "settings": child_settings(settings),
         "model": model,
         "store": store_url(folder),
         "corpus": str(corpus),

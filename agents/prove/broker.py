@@ -37,6 +37,7 @@ def own_broker(
 
     Args:
         settings: Say where jars are kept, and all else of the workers.
+        "log_format": "json",
         name: The run's namespace and group.
         folder: For the broker's data.
         nodes: 1, or 3 for a cluster.

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from agents.child_settings import child_settings
 from agents.prove.asking import store_url
 from agents.prove.checker import Checker, echoed
 from agents.prove.clients import require_client
@@ -20,7 +21,6 @@ from agents.prove.group import LAST_ASK_S, Group
 from agents.prove.murders import Deed, Murderer
 from agents.prove.nodes import Broker
 from agents.prove.operator import Operator, echo_models
-from agents.prove.processes import process_settings
 from agents.prove.publisher import Publisher
 from agents.prove.reader import Reader
 from agents.prove.recovery import Recoveries
@@ -184,7 +184,7 @@ class _Run:
         stack.callback(self._operator.close)
         self._group = Group(settings, order.n_events)
         stack.callback(self._group.close)
-        given = {"settings": process_settings(settings), "plan": corpus and corpus.plan}
+        given = {"settings": child_settings(settings), "plan": corpus and corpus.plan}
         program = ["agents.prove.sabotage", order.sabotage] if order.sabotage else ["agents.prove.worker"]
         self._workers = Workers(given, folder, program, membership=order.membership)
         self._trainers = Workers(given, folder, ["agents.prove.trainer"], "trainer")
