@@ -166,8 +166,23 @@ def test_a_run_that_could_not_be_done_is_one_line(
 
 
 def test_workers_get_the_settings_that_were_given_and_nothing_that_could_not_be_checked() -> None:
-    given = Settings(session_timeout_s=9.0, lanes=["a:b"], group_instance_id="me", output_format="avro")
+    given = Settings(window_documents=9, lanes=["a:b"], group_instance_id="me", output_format="avro")
     ours = broker.alone(given, "proof", brokers="here:1")
-    assert (ours.session_timeout_s, ours.brokers) == (9.0, "here:1")
+    assert (ours.window_documents, ours.brokers) == (9, "here:1")
     assert (ours.namespace, ours.group, ours.group_instance_id) == ("proof", "proof", None)
     assert (ours.topics.documents, len(ours.all_lanes), ours.output_format) == ("proof.documents", 2, "json")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"session_timeout_s": 30.0},
+        {"window_tokens": 100_000},
+        {"max_message_bytes": 16_384},
+        {"dead_letter_limit": 0.01},
+        {"string_index_type": "Utf8CodeUnit"},
+        {"log_level": "ERROR"},
+    ],
+)
+def test_what_would_make_the_proof_wrong_or_empty_is_as_it_is_by_default(setting: dict[str, Any]) -> None:
+    assert broker.alone(Settings(**setting), "proof") == broker.alone(Settings(), "proof")
