@@ -77,7 +77,7 @@ class Nodes:
                 back()
                 ended()
                 self._until_whole()
-            except (LexstreamError, psutil.Error) as error:
+            except Exception as error:  # whatever it is, it ends the run and not only this thread
                 self.error = error
 
         self._restoring = threading.Thread(target=restore, name="broker", daemon=True)

@@ -126,3 +126,16 @@ def test_who_is_told_to_end_does_not_wait_until_all_are_whole() -> None:
     nodes.close()
     assert nodes.error is None
     assert cluster.nodes[0].deeds == ["kill", "stop", "start"]
+
+
+def test_whatever_keeps_a_broker_from_coming_back_is_kept_and_ends_the_run(tmp_path: Path) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    cluster = FakeCluster()
+    cluster.nodes[0].start = full  # type: ignore[method-assign]
+    murderer = Murderer(Workers({"settings": {}}, tmp_path), cluster, now_s=lambda: 1.0)
+    murderer.begin(kill(pick=0.0))
+    murderer.close()
+    assert isinstance(murderer.error, OSError)
+    assert murderer.deeds[0].ended_s is None
