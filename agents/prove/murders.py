@@ -1,7 +1,7 @@
 """Carries the murders out, and notes what was done to whom."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,6 +37,11 @@ class Deed:
 
     def __str__(self) -> str:
         return str(self.murder.kind) if self.whom == BROKER else f"{self.murder.kind} ({self.whom})"
+
+
+def n_murders(deeds: Iterable[Deed]) -> int:
+    """Return how many of what was done hurt somebody."""
+    return sum(deed.murder.kind.hurts for deed in deeds)
 
 
 class Murderer:

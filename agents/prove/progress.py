@@ -24,7 +24,7 @@ def shown(console: Console, n_events: int) -> Iterator[OnMoment]:
         def update(moment: Moment) -> None:
             _say(progress.console, moment)
             what = moment.doing or "all live"
-            progress.update(task, completed=moment.n_seen, description=f"{what} ({moment.n_deeds} murders)")
+            progress.update(task, completed=moment.n_seen, description=f"{what} ({moment.n_murders} murders)")
 
         yield update
 

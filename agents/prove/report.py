@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from agents.prove.checker import FAULTS
-from agents.prove.murders import Deed
+from agents.prove.murders import Deed, n_murders
 from agents.prove.recovered import recovered
 from agents.prove.recovery import Stop
 from agents.prove.run import Findings
@@ -76,7 +76,7 @@ def verdict(findings: Findings) -> Verdict:
     """Return what is to be said: a run in which nobody died, or nothing was swapped, proves nothing."""
     if any(findings.checker.faults.values()) or findings.n_held_back or findings.n_uncommitted != 0:
         return Verdict.BROKEN
-    if not findings.deeds or n_answered(findings) < _LEAST_MODELS:
+    if not n_murders(findings.deeds) or n_answered(findings) < _LEAST_MODELS:
         return Verdict.NOTHING_PROVEN
     return Verdict.EXACTLY_ONCE
 
@@ -90,13 +90,13 @@ def reason(findings: Findings) -> str:
         found.append(f"{findings.n_uncommitted} events not consumed, says the group")
     if found:
         return ", ".join(found)
-    if not findings.deeds:
+    if not n_murders(findings.deeds):
         return "nobody was murdered"
     if n_answered(findings) < _LEAST_MODELS:
         return "no model was swapped"
     return (
-        f"{findings.order.n_events} events and {len(findings.deeds)} murders: each event came out once, in order, "
-        "by the model that the log names"
+        f"{findings.order.n_events} events and {n_murders(findings.deeds)} murders: each event came out once, "
+        "in order, by the model that the log names"
     )
 
 

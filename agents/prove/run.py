@@ -18,7 +18,7 @@ from agents.prove.clients import require_client
 from agents.prove.events import PARTITIONS, LaneName, echo_text, value
 from agents.prove.expected import Corpus
 from agents.prove.group import LAST_ASK_S, Group
-from agents.prove.murders import Deed, Murderer
+from agents.prove.murders import Deed, Murderer, n_murders
 from agents.prove.nodes import Broker
 from agents.prove.operator import Operator, echo_models
 from agents.prove.publisher import Publisher
@@ -100,7 +100,7 @@ class Moment:
     n_seen: int
     n_events: int
     doing: str
-    n_deeds: int = 0
+    n_murders: int = 0
     deed: Deed | None = None
 
 
@@ -313,9 +313,8 @@ class _Run:
                 raise LexstreamError(f"the {part} failed: {error!r}") from error
 
     def _moment(self, doing: str, deed: Deed | None = None) -> None:
-        self._on_moment(
-            Moment(self._checker.n_seen, self._order.n_events, doing, n_deeds=len(self._murderer.deeds), deed=deed)
-        )
+        n_done = n_murders(self._murderer.deeds)
+        self._on_moment(Moment(self._checker.n_seen, self._order.n_events, doing, n_murders=n_done, deed=deed))
 
     def _findings(self, seconds: float) -> Findings:
         return Findings(

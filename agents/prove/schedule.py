@@ -22,6 +22,11 @@ class Kind(StrEnum):
     KILL_TRAINER = "kill -9 a trainer"
     FREEZE_TRAINER = "freeze a trainer"
 
+    @property
+    def hurts(self) -> bool:
+        """Whether somebody is murdered: joining, leaving in order and being slow are part of life."""
+        return self not in {Kind.JOIN, Kind.LEAVE, Kind.SLOW}
+
 
 BROKER_KINDS: Final = frozenset({Kind.KILL_BROKER, Kind.FREEZE_BROKER, Kind.RESTART_BROKER})
 """Only for a broker that is ours to murder."""

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 from agents.prove.checker import Checker, Seen
 from agents.prove.events import HEADER, LaneName, Place, first_word, places, poison, value
@@ -86,22 +87,20 @@ def answer_all(judge: Checker, *, but: Place | None = None, swap_at: int = 1_000
             judge.dead_letter(dead_letter(place))
 
 
-def findings(judge: Checker | None = None, *, murdered: bool = True, n_uncommitted: int | None = 0) -> Findings:
+def findings(
+    judge: Checker | None = None, *, deeds: Sequence[Deed] | None = None, n_uncommitted: int | None = 0
+) -> Findings:
     if judge is None:
         judge = checker()
         answer_all(judge, swap_at=20)
     judge.close()
     timeline = Timeline(in_per_s=[200, 200], out_per_s=[150, 250], n_published=judge.n_events)
-    stop = Stop(0.5, 0.0, {("documents", 0): 0.75, ("documents", 1): None})
-    deeds = [
-        Deed(Murder(0.5, Kind.KILL, 0.0, 0.5), "worker-0", 0.5, 0.5, static=True, stop=stop),
-        Deed(Murder(0.7, Kind.FREEZE, 8.0, 0.5), "worker-1", 0.7, 8.7),
-    ]
+    deeds = _two_murders() if deeds is None else deeds
     return Findings(
         Order(SEED, judge.n_events, 2.0),
         judge,
         timeline,
-        deeds if murdered else [],
+        deeds,
         [],
         Counter({"exit code 3": 1}),
         n_started=4,

@@ -4,13 +4,18 @@ import pytest
 
 from agents.cli.theme import make_console
 from agents.prove.plot import svg
+from agents.prove.murders import Deed
 from agents.prove.report import Verdict, report
 from agents.prove.run import Findings
 from agents.prove.tables import show
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
+from agents.prove.schedule import Kind, Murder
 
 
 def lost_one() -> Findings:
+HARMLESS = [Deed(Murder(1.0, kind, 0.0, 0.0), "worker-0", 1.0, 1.0) for kind in (Kind.JOIN, Kind.LEAVE, Kind.SLOW)]
+KILLED = Deed(Murder(1.0, Kind.KILL, 0.0, 0.0), "worker-0", 1.0, 1.0)
+
     judge = checker()
     answer_all(judge, but=GOOD[-1], swap_at=20)
     return findings(judge)
@@ -29,7 +34,9 @@ def never_swapped() -> Findings:
         (lost_one(), Verdict.BROKEN, "1 lost"),
         (findings(n_uncommitted=3), Verdict.BROKEN, "3 events not consumed"),
         (findings(n_uncommitted=None), Verdict.BROKEN, "not consumed"),
-        (findings(murdered=False), Verdict.NOTHING_PROVEN, "nobody was murdered"),
+        (findings(deeds=[]), Verdict.NOTHING_PROVEN, "nobody was murdered"),
+        (findings(deeds=HARMLESS), Verdict.NOTHING_PROVEN, "nobody was murdered"),
+        (findings(deeds=[*HARMLESS, KILLED, KILLED]), Verdict.EXACTLY_ONCE, "400 events and 2 murders"),
         (never_swapped(), Verdict.NOTHING_PROVEN, "no model was swapped"),
     ],
 )
@@ -56,7 +63,7 @@ def test_the_picture_marks_every_murder() -> None:
 
 
 def test_a_run_without_anything_still_has_a_picture() -> None:
-    made = report(findings(murdered=False))
+    made = report(findings(deeds=[]))
     made["timeline"] = {"publishedPerS": [], "cameOutPerS": []}
     ET.fromstring(svg(made))
 
