@@ -113,45 +113,65 @@ def prove(
         "sabotage": sabotage,
     }
     given |= {"model": model, "members": members, "only": only or [], "kill_every": kill_every}
-    report = _proven(cli, nodes=nodes, **given)
+    _check_nodes(cli, nodes)
+    order = _order(**given)
     if out is not None:
-        _write(report, out)
+        _make_folder(out)
+    report = _proven(cli, order, model=model, nodes=nodes)
     if cli.for_machines:
         cli.emit(report)
     else:
-        _show(cli, report, out)
+        _show(cli, report)
+    if out is not None:
+        _write(cli, report, out)
     if report["verdict"] != "exactly once":
         raise typer.Exit(1)
 
 
-def _show(cli: Cli, report: dict[str, Any], out: Path | None) -> None:
+def _check_nodes(cli: Cli, nodes: int | None) -> None:
+    from schemas.errors import InvalidSettings
+
+    if nodes and not _is_ours(cli):
+        raise InvalidSettings([f"--nodes {nodes} is for a broker of our own, got the brokers {cli.settings.brokers}"])
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder, and see before a run of minutes that files can be written there."""
+    from tempfile import TemporaryFile
+
+    from schemas.errors import InvalidSettings
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InvalidSettings([f"--out {out}: {error.strerror}; expected a folder that can be written to"]) from error
+
+
+def _show(cli: Cli, report: dict[str, Any]) -> None:
     from agents.prove.tables import show
 
     show(report, cli.out)
-    if out is not None:
-        cli.out.print(f"[good]✓[/good] wrote {out / 'prove.json'} and {out / 'prove.svg'}")
     if report["logs"] is not None:
         cli.out.print(f"the logs of the workers and of Kafka are in {report['logs']}")
 
 
-def _proven(cli: Cli, *, nodes: int | None, **given: Any) -> dict[str, Any]:
+def _proven(cli: Cli, order: "Order", *, model: str | None, nodes: int | None) -> dict[str, Any]:
     import shutil
     import tempfile
 
     from agents.bench.broker import terminated_like_interrupted
     from agents.cli.logs import quieten
     from agents.prove.report import report
-    from schemas.errors import InvalidInput, InvalidSettings, LexstreamError
+    from schemas.errors import InvalidInput, LexstreamError
 
     quieten()
-    if nodes and not _is_ours(cli):
-        raise InvalidSettings([f"--nodes {nodes} is for a broker of our own, got the brokers {cli.settings.brokers}"])
-    order = _order(**given)
     folder = Path(tempfile.mkdtemp(prefix="lexstream-prove-"))
     kept = None
     try:
         with terminated_like_interrupted():
-            found = report(_findings(cli, order, folder, model=given["model"], nodes=nodes))
+            found = report(_findings(cli, order, folder, model=model, nodes=nodes))
         kept = None if found["verdict"] == "exactly once" else str(folder)
     except InvalidInput:
         raise
@@ -217,11 +237,12 @@ def _is_ours(cli: Cli) -> bool:
     return origins(cli.options, file=cli.file)["brokers"] == "default"
 
 
-def _write(report: dict[str, Any], out: Path) -> None:
+def _write(cli: Cli, report: dict[str, Any], out: Path) -> None:
     import orjson
 
     from agents.prove.plot import svg
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / "prove.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     (out / "prove.svg").write_text(svg(report), "utf-8")
+    if not cli.for_machines:
+        cli.out.print(f"[good]✓[/good] wrote {out / 'prove.json'} and {out / 'prove.svg'}")

@@ -93,6 +93,30 @@ def test_how_and_what_is_murdered_can_be_chosen(orders: list[Order]) -> None:
 
 def test_a_deed_that_nobody_knows_is_refused_with_those_that_are_known(
     capsys: pytest.CaptureFixture[str], orders: list[Order]
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_started(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, orders: list[Order]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run_program(["prove", "--out", str(tmp_path / "file" / "out")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "file/out: Not a directory; expected a folder that can be written to" in said
+    assert orders == []
+
+
+def test_what_was_found_is_shown_also_where_it_cannot_be_written_any_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def proven_while_the_folder_goes(*_given: object, **_more: object) -> Findings:
+        (tmp_path / "out").rmdir()
+        return findings()
+
+    monkeypatch.setattr(run, "prove", proven_while_the_folder_goes)
+    assert run_program(["prove", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "✓ exactly once" in said.out
+    assert "no such file" in said.err
+
+
 ) -> None:
     assert run_program(["prove", "--only", "poison"]) == 2
     assert "got 'poison', expected one of kill, freeze" in capsys.readouterr().err
