@@ -177,6 +177,11 @@ class Checker:
     def close(self) -> None:
         """Judge what only the end tells: what is lost, and who answered."""
         for (topic, partition), ledger in self.ledgers.items():
+    @property
+    def cut_off(self) -> list[tuple[str, int]]:
+        """The partitions whose last event never came out; known when it is closed."""
+        return [place for place, ledger in self.ledgers.items() if ledger.cut_off]
+
             for offset in ledger.close():
                 self._fault("lost", f"{topic}/{partition}/{offset}")
             if wrong := n_wrong(ledger.runs, self.switches[topic, partition]):

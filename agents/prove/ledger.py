@@ -69,6 +69,11 @@ class Ledger:
         """How many different events came out."""
         return self.next - len(self.missing) + len(self.ahead)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether the last event never came out; known when it is closed."""
+        return self.n_expected - 1 in self.missing
+
     def close(self) -> list[int]:
         """Return the offsets of the events that never came out; nothing more will."""
         while self.ahead:

@@ -1,5 +1,6 @@
 """How fast the partitions of murdered workers moved again, by what was done to whom. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
@@ -17,11 +18,12 @@ _HARMLESS: Final = frozenset({*TRAINER_KINDS, Kind.SLOW})
 def recovered(deeds: Sequence[Deed]) -> list[dict[str, Any]]:
     """Return a row for each kind and membership: how many, and the seconds until all partitions moved again.
 
-    Those without partitions, and those after which nothing was left to read, are left out.
+    Those of which a partition never did are counted apart. Those without partitions, and those after which nothing was
+    left to read, are left out.
     """
     found: dict[tuple[str, str], list[Deed]] = defaultdict(list)
     for deed in deeds:
-        if deed.stop is not None and deed.stop.worst_s is not None:
+        if deed.stop is not None and (deed.stop.never or deed.stop.worst_s is not None):
             membership = Membership.STATIC if deed.static else Membership.DYNAMIC
             found[str(deed.murder.kind), str(membership)].append(deed)
     return [
@@ -32,7 +34,7 @@ def recovered(deeds: Sequence[Deed]) -> list[dict[str, Any]]:
 
 def undisturbed(deed: Deed, deeds: Sequence[Deed]) -> bool:
     """Whether nobody else suffered anything that touches the group, from a while before until all moved again."""
-    until = deed.began_s + (deed.stop.worst_s or 0.0 if deed.stop else 0.0)
+    until = _recovered_at_s(deed)
     return not any(
         other is not deed
         and other.murder.kind not in _HARMLESS
@@ -43,13 +45,19 @@ def undisturbed(deed: Deed, deeds: Sequence[Deed]) -> bool:
 
 
 def _over(deed: Deed) -> float:
-    worst = deed.stop.worst_s if deed.stop else None
-    return max(deed.ended_s or deed.began_s, deed.began_s + (worst or 0.0))
+    return max(deed.ended_s or deed.began_s, _recovered_at_s(deed))
+
+
+def _recovered_at_s(deed: Deed) -> float:
+    if deed.stop is None:
+        return deed.began_s
+    return math.inf if deed.stop.never else deed.began_s + (deed.stop.worst_s or 0.0)
 
 
 def _row(of_kind: Sequence[Deed], deeds: Sequence[Deed]) -> dict[str, Any]:
     alone = [deed for deed in of_kind if undisturbed(deed, deeds)]
-    return {**_seconds(of_kind), "undisturbed": _seconds(alone)}
+    never = sum(bool(deed.stop and deed.stop.never) for deed in of_kind)
+    return {**_seconds(of_kind), "never": never, "undisturbed": _seconds(alone)}
 
 
 def _seconds(deeds: Sequence[Deed]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ hold back what others commit.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,17 +21,19 @@ class Stop:
         began_s: When, in seconds of the run.
         written_after: The same moment by the clock that Kafka's records bear.
         seconds: From the murder to the first output of each partition; ``None`` as long as there is none.
+        never: The partitions that did not move again though something was left in them; known in the end.
     """
 
     began_s: float
     written_after: float
     seconds: dict[Place, float | None]
+    never: list[Place] = field(default_factory=list)
 
     @property
     def worst_s(self) -> float | None:
-        """Seconds until all partitions moved again; ``None`` if none did or there were none."""
+        """Seconds until all partitions moved again; ``None`` if one never did, or nothing was left in any."""
         known = [seconds for seconds in self.seconds.values() if seconds is not None]
-        return max(known, default=None)
+        return None if self.never else max(known, default=None)
 
 
 @dataclass
@@ -68,3 +70,12 @@ class Recoveries:
         for stop in stops:
             if written >= stop.written_after:
                 stop.seconds[place] = self.now_s() - stop.began_s
+
+    def close(self, cut_off: Container[Place]) -> None:
+        """Note which partitions never moved again: those that are waited for and whose last event is missing."""
+        with self._lock:
+            for place, stops in self._waiting.items():
+                if place in cut_off:
+                    for stop in stops:
+                        stop.never.append(place)
+            self._waiting.clear()

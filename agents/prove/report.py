@@ -7,7 +7,7 @@ from typing import Any, Final
 from agents.prove.checker import FAULTS
 from agents.prove.murders import Deed, n_murders
 from agents.prove.recovered import recovered
-from agents.prove.recovery import Stop
+from agents.prove.recovery import Place, Stop
 from agents.prove.run import Findings
 
 _LEAST_MODELS: Final = 2
@@ -109,13 +109,16 @@ def _murder(deed: Deed) -> dict[str, Any]:
         "member": "static" if deed.static else "dynamic",
         "partitions": _partitions(deed.stop),
         "recoveredS": deed.stop and deed.stop.worst_s and round(deed.stop.worst_s, 2),
+        "neverMoved": [_shown(place) for place in sorted(deed.stop.never)] if deed.stop else [],
     }
 
 
 def _partitions(stop: Stop | None) -> dict[str, float | None]:
     """Return the seconds until each partition moved again, by its lane and number."""
     seconds = stop.seconds.items() if stop else ()
-    return {
-        f"{topic.rpartition('.')[2]}/{number}": None if moved is None else round(moved, 2)
-        for (topic, number), moved in sorted(seconds)
-    }
+    return {_shown(place): None if moved is None else round(moved, 2) for place, moved in sorted(seconds)}
+
+
+def _shown(place: Place) -> str:
+    topic, number = place
+    return f"{topic.rpartition('.')[2]}/{number}"

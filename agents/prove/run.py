@@ -156,10 +156,10 @@ class _Run:
         self._on_moment = on_moment
         self._timeline = Timeline()
         inputs = {topics.documents: LaneName.BULK, topics.requests: LaneName.INTERACTIVE}
-        recoveries = Recoveries(lambda: self._timeline.now_s)
+        self._recoveries = Recoveries(lambda: self._timeline.now_s)
         corpus = order.corpus
         judge = echoed if corpus is None else (lambda place, document, _: corpus.wrong(order.seed, place, document))
-        self._checker = Checker(order.seed, order.n_events, inputs, judge=judge, moved=recoveries.came_out)
+        self._checker = Checker(order.seed, order.n_events, inputs, judge=judge, moved=self._recoveries.came_out)
         also = {topics.registry: self._checker.registry_record}
         self._reader = Reader(settings, self._checker, self._timeline, also=also)
         stack.callback(self._reader.close)
@@ -195,7 +195,7 @@ class _Run:
             broker,
             now_s=lambda: self._timeline.now_s,
             trainers=self._trainers,
-            recoveries=recoveries,
+            recoveries=self._recoveries,
         )
         stack.callback(self._murderer.close)
         kinds = order.kinds - (frozenset() if broker else BROKER_KINDS)
@@ -301,6 +301,7 @@ class _Run:
         self._check()
         self._checker.compare(self._enriched, self._straggler.seen)
         self._checker.close()
+        self._recoveries.close(self._checker.cut_off)
 
     def _check(self) -> None:
         for part, error in (

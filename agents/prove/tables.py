@@ -50,14 +50,18 @@ def _murders(report: dict[str, Any]) -> Table:
 
 def _recovery(report: dict[str, Any]) -> Table:
     table = Table(title="Until all partitions of a worker moved again", title_justify="left", title_style="title")
-    for name in ("", "member", "times", "median", "worst", "undisturbed", "median", "worst"):
+    for name in ("", "member", "times", "median", "worst", "never", "undisturbed", "median", "worst"):
         table.add_column(name, justify="left" if name in {"", "member"} else "right")
     for row in report["recovery"]:
-        alone = row["undisturbed"]
-        figures = (row["medianS"], row["worstS"], alone["medianS"], alone["worstS"])
-        shown = ["-" if figure is None else f"{figure:.1f} s" for figure in figures]
-        table.add_row(row["kind"], row["membership"], str(row["times"]), *shown[:2], str(alone["times"]), *shown[2:])
+        never = f"[bad]{row['never']}[/bad]" if row["never"] else "-"
+        shown = (*_seconds(row), never, *_seconds(row["undisturbed"]))
+        table.add_row(row["kind"], row["membership"], *shown)
     return table
+
+
+def _seconds(row: dict[str, Any]) -> list[str]:
+    figures = (row["medianS"], row["worstS"])
+    return [str(row["times"]), *("-" if figure is None else f"{figure:.1f} s" for figure in figures)]
 
 
 def _counts(report: dict[str, Any]) -> Table:

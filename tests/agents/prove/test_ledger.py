@@ -63,3 +63,12 @@ def test_in_any_order_it_finds_what_is_lost_and_what_is_twice(
     assert ledger.n_seen == len(set(came))
     assert ledger.complete == (not lost)
     assert ledger.close() == sorted(lost)
+
+
+def test_a_partition_is_cut_off_where_its_last_event_is_missing_and_not_where_another_is() -> None:
+    for n_expected, seen, cut_off in ((3, (0, 2), False), (3, (0, 1), True), (3, (), True), (0, (), False)):
+        ledger = Ledger(n_expected)
+        for offset in seen:
+            ledger.note(offset, A)
+        ledger.close()
+        assert ledger.cut_off == cut_off

@@ -1,21 +1,23 @@
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
 from agents.cli.theme import make_console
-from agents.prove.plot import svg
 from agents.prove.murders import Deed
+from agents.prove.plot import svg
+from agents.prove.recovery import Stop
 from agents.prove.report import Verdict, report
 from agents.prove.run import Findings
+from agents.prove.schedule import Kind, Murder
 from agents.prove.tables import show
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
-from agents.prove.schedule import Kind, Murder
 
-
-def lost_one() -> Findings:
 HARMLESS = [Deed(Murder(1.0, kind, 0.0, 0.0), "worker-0", 1.0, 1.0) for kind in (Kind.JOIN, Kind.LEAVE, Kind.SLOW)]
 KILLED = Deed(Murder(1.0, Kind.KILL, 0.0, 0.0), "worker-0", 1.0, 1.0)
 
+
+def lost_one() -> Findings:
     judge = checker()
     answer_all(judge, but=GOOD[-1], swap_at=20)
     return findings(judge)
@@ -76,3 +78,15 @@ def test_the_tables_show_the_verdict_and_examples_of_what_is_wrong(capsys: pytes
     assert f"/{place.partition}/{place.offset}" in said
     show(report(findings()), make_console())
     assert "✓ exactly once" in capsys.readouterr().out
+
+
+def test_a_partition_that_never_moved_again_stands_in_the_table_and_beside_its_murder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    stop = Stop(1.0, 0.0, {("n.documents", 0): 2.0, ("n.documents", 1): None}, [("n.documents", 1)])
+    made = report(findings(deeds=[replace(KILLED, stop=stop)]))
+    assert (made["murders"][0]["recoveredS"], made["murders"][0]["neverMoved"]) == (None, ["documents/1"])
+    show(made, make_console())
+    cells = [line.split("│") for line in capsys.readouterr().out.splitlines() if "dynamic" in line]
+    assert [cell.strip() for cell in cells[0]][3:7] == ["0", "-", "-", "1"]
