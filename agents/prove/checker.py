@@ -15,6 +15,7 @@ from agents.prove.events import (
     LaneName,
     Place,
     Poison,
+    echo_text,
     first_word,
     is_long,
     n_of_partition,
@@ -55,16 +56,18 @@ class Seen:
     written: float = 0.0
 
 
-Judge = Callable[[Place, Mapping[str, Any], str], str | None]
-"""Says what is wrong with a result, if anything: of which event, the document, the digest of the model."""
+Judge = Callable[[int, Place, Mapping[str, Any], str], str | None]
+"""Says what is wrong with a result, if anything: the seed, of which event, the document, the digest of the model."""
 
 
-def echoed(place: Place, document: Mapping[str, Any], digest: str) -> str | None:
+def echoed(seed: int, place: Place, document: Mapping[str, Any], digest: str) -> str | None:
     """Say what is wrong with an answer of the echo, which finds the first word and says who it is."""
-    entities = document["results"][0]["entities"]
+    entities, text = document["results"][0]["entities"], document["text"]
+    if text != echo_text(seed, place):
+        return "it has another text"
     if len(entities) != 1:
         return f"it has {len(entities)} entities"
-    entity, text = entities[0], document["text"]
+    entity = entities[0]
     if entity["category"] != digest:
         return f"{entity['category']} answered, the header names {digest}"
     found = text[entity["offset"] : entity["offset"] + entity["length"]]
@@ -174,14 +177,14 @@ class Checker:
                 counts = f"{seen[partition].n_messages} messages, not {ours.n_messages}"
                 self._fault("slowReader", f"{topic}/{partition}: {counts} of the same bytes")
 
-    def close(self) -> None:
-        """Judge what only the end tells: what is lost, and who answered."""
-        for (topic, partition), ledger in self.ledgers.items():
     @property
     def cut_off(self) -> list[tuple[str, int]]:
         """The partitions whose last event never came out; known when it is closed."""
         return [place for place, ledger in self.ledgers.items() if ledger.cut_off]
 
+    def close(self) -> None:
+        """Judge what only the end tells: what is lost, and who answered."""
+        for (topic, partition), ledger in self.ledgers.items():
             for offset in ledger.close():
                 self._fault("lost", f"{topic}/{partition}/{offset}")
             if wrong := n_wrong(ledger.runs, self.switches[topic, partition]):
@@ -207,15 +210,15 @@ class Checker:
         return Place(self.inputs[topic], offset * PARTITIONS + partition)
 
     def _wrong_answer(self, message: Seen, place: Place, headers: Mapping[str, str], digest: str) -> str | None:
-        document = json.loads(message.value or b"{}")
+        document, event_id = json.loads(message.value or b"{}"), place.id
         results = document.get("results", [])
-        if message.key != place.id.encode() or document.get("id") != place.id or headers.get(HEADER) != place.id:
+        if message.key != event_id.encode() or document.get("id") != event_id or headers.get(HEADER) != event_id:
             return f"it has the id {document.get('id')!r}, or a key or header of another"
         if len(results) != 1 or document.get("errors"):
             return f"it has {len(results)} results"
         if results[0]["model"]["digest"] != digest:
             return "the header names another model than the result"
-        return self.judge(place, document, digest)
+        return self.judge(self.seed, place, document, digest)
 
     def _fault(self, name: str, example: str, count: int = 1) -> None:
         self.faults[name] += count

@@ -114,18 +114,18 @@ def first_word(place: Place) -> str:
 
 def poison(seed: int, place: Place) -> Poison | None:
     """Return what is wrong with an event, if anything."""
-    drawn = draw(seed, place)
-    return POISONS[drawn // 1000 % len(POISONS)] if drawn % 1000 < _POISON_PERMILLE else None
+    return _poison(draw(seed, place))
 
 
 def is_long(seed: int, place: Place) -> bool:
     """Whether an event's text is too long for a window."""
-    return poison(seed, place) is None and draw(seed, place) % _LONG_EVERY == _LONG_EVERY - 1
+    return _is_long(draw(seed, place))
 
 
 def echo_text(seed: int, place: Place) -> str:
     """Return a text for the echo to read."""
-    n_words = _LONG_CHARS // len(_WORDS) + 1 if is_long(seed, place) else 1 + draw(seed, place) // 7 % 6
+    drawn = draw(seed, place)
+    n_words = _LONG_CHARS // len(_WORDS) + 1 if _is_long(drawn) else 1 + drawn // 7 % 6
     return first_word(place) + _WORDS * n_words
 
 
@@ -139,3 +139,11 @@ def value(seed: int, place: Place, *, text_of: Callable[[int, Place], str] = ech
 def draw(seed: int, place: Place) -> int:
     """Return a number that decides what an event is."""
     return zlib.crc32(f"{seed}/{place.id}".encode())
+
+
+def _poison(drawn: int) -> Poison | None:
+    return POISONS[drawn // 1000 % len(POISONS)] if drawn % 1000 < _POISON_PERMILLE else None
+
+
+def _is_long(drawn: int) -> bool:
+    return drawn % _LONG_EVERY == _LONG_EVERY - 1 and _poison(drawn) is None

@@ -158,7 +158,7 @@ class _Run:
         inputs = {topics.documents: LaneName.BULK, topics.requests: LaneName.INTERACTIVE}
         self._recoveries = Recoveries(lambda: self._timeline.now_s)
         corpus = order.corpus
-        judge = echoed if corpus is None else (lambda place, document, _: corpus.wrong(order.seed, place, document))
+        judge = echoed if corpus is None else (lambda seed, place, document, _: corpus.wrong(seed, place, document))
         self._checker = Checker(order.seed, order.n_events, inputs, judge=judge, moved=self._recoveries.came_out)
         also = {topics.registry: self._checker.registry_record}
         self._reader = Reader(settings, self._checker, self._timeline, also=also)

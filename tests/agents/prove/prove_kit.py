@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agents.prove.checker import Checker, Seen
-from agents.prove.events import HEADER, LaneName, Place, first_word, places, poison, value
+from agents.prove.events import HEADER, LaneName, Place, echo_text, first_word, places, poison, value
 from agents.prove.murders import Deed
 from agents.prove.recovery import Stop
 from agents.prove.run import Findings, Order
@@ -36,7 +36,7 @@ def enriched(place: Place, digest: str = OLD, **changed: object) -> Seen:
     entity = {"text": word, "category": digest, "offset": 0, "length": len(word)}
     document = {
         "id": place.id,
-        "text": f"{word} and more",
+        "text": echo_text(SEED, place),
         "errors": [],
         "results": [{"model": {"digest": digest}, "entities": [entity]}],
         **changed,

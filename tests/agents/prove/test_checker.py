@@ -8,7 +8,7 @@ import pytest
 
 from agents.prove.checker import Checker, Seen
 from agents.prove.commands import Handed
-from agents.prove.events import LaneName, Place, is_long, places
+from agents.prove.events import LaneName, Place, echo_text, is_long, places
 from agents.prove.sequence import Sequence
 from tests.agents.prove.prove_kit import (
     BAD,
@@ -89,6 +89,10 @@ INSTEAD: dict[str, tuple[Callable[[Checker, Place], None], str]] = {
     "dead": (lambda judge, place: judge.dead_letter(dead_letter(place)), "wrongOutcome"),
     "other id": (lambda judge, place: judge.enriched(enriched(place, id="bulk/0")), "wrongAnswer"),
     "other text": (lambda judge, place: judge.enriched(enriched(place, text="an other text, quite")), "wrongAnswer"),
+    "cut text": (
+        lambda judge, place: judge.enriched(enriched(place, text=echo_text(SEED, place)[:-1])),
+        "wrongAnswer",
+    ),
     "errors": (lambda judge, place: judge.enriched(enriched(place, errors=[{"code": "x"}])), "wrongAnswer"),
     "no results": (lambda judge, place: judge.enriched(enriched(place, results=[])), "wrongAnswer"),
     "other model": (lambda judge, place: judge.enriched(enriched(place, NEW)), "wrongModel"),
