@@ -16,6 +16,19 @@ app = typer.Typer(
 )
 
 
+def one_or_three(nodes: int | None) -> int | None:
+    """Return ``nodes``: of two, neither may die.
+
+    Raises:
+        InvalidSettings: It is another number.
+    """
+    from schemas.errors import InvalidSettings
+
+    if nodes not in {None, 1, 3}:
+        raise InvalidSettings([f"got --nodes {nodes}, expected 1 or 3"])
+    return nodes
+
+
 def local_broker(cli: Cli, *, nodes: int | None = None) -> "LocalBroker | LocalCluster":
     """Return the broker of our home at the first address of the brokers, or its cluster at the first and the next.
 
@@ -36,8 +49,8 @@ def start(
     nodes: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=3,
+            callback=one_or_three,
+            metavar="1|3",
             help="1, or 3 for a cluster in which any one may die (three copies, a write waits for two).",
             show_default="as many as the home has data of, else 1",
         ),

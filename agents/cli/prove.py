@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agents.cli.broker import one_or_three
 from agents.cli.context import RUN, Cli, command
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def prove(
     nodes: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=3,
+            callback=one_or_three,
+            metavar="1|3",
             help="Of our broker: 1, or 3 for a cluster of which one dies at a time.",
             show_default="1",
         ),

@@ -57,6 +57,16 @@ def test_a_cluster_is_had_on_request_and_only_where_it_is_ours(
     assert len(orders) == 2
 
 
+@pytest.mark.parametrize("command", [["prove"], ["broker", "start"]])
+@pytest.mark.parametrize("nodes", ["0", "2", "4"])
+def test_a_cluster_has_three_nodes(
+    capsys: pytest.CaptureFixture[str], orders: list[Order], command: list[str], nodes: str
+) -> None:
+    assert run_program([*command, "--nodes", nodes]) == 2
+    assert capsys.readouterr().err == f"lexstream: got --nodes {nodes}, expected 1 or 3\n"
+    assert orders == []
+
+
 def broken(*_given: object, **_more: object) -> Findings:
     judge = checker()
     answer_all(judge, but=GOOD[3])
@@ -83,16 +93,6 @@ def test_what_is_proven_is_written_told_to_machines_and_no_failure(
     assert list(tmp_path.glob("lexstream-prove-*")) == []
 
 
-def test_how_and_what_is_murdered_can_be_chosen(orders: list[Order]) -> None:
-    words = ["--only", "kill", "--only", "trainer-freeze", "--kill-every", "12", "--members", "static"]
-    assert run_program(["prove", "--json", *words]) == 0
-    (order,) = orders
-    assert order.kinds == {Kind.KILL, Kind.FREEZE_TRAINER}
-    assert (order.kill_every_s, order.membership, order.n_events) == ((12, 12), Membership.STATIC, 100_000)
-
-
-def test_a_deed_that_nobody_knows_is_refused_with_those_that_are_known(
-    capsys: pytest.CaptureFixture[str], orders: list[Order]
 def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_started(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, orders: list[Order]
 ) -> None:
@@ -117,6 +117,16 @@ def test_what_was_found_is_shown_also_where_it_cannot_be_written_any_more(
     assert "no such file" in said.err
 
 
+def test_how_and_what_is_murdered_can_be_chosen(orders: list[Order]) -> None:
+    words = ["--only", "kill", "--only", "trainer-freeze", "--kill-every", "12", "--members", "static"]
+    assert run_program(["prove", "--json", *words]) == 0
+    (order,) = orders
+    assert order.kinds == {Kind.KILL, Kind.FREEZE_TRAINER}
+    assert (order.kill_every_s, order.membership, order.n_events) == ((12, 12), Membership.STATIC, 100_000)
+
+
+def test_a_deed_that_nobody_knows_is_refused_with_those_that_are_known(
+    capsys: pytest.CaptureFixture[str], orders: list[Order]
 ) -> None:
     assert run_program(["prove", "--only", "poison"]) == 2
     assert "got 'poison', expected one of kill, freeze" in capsys.readouterr().err
