@@ -37,8 +37,3 @@ def _wrong_in(run: Run, offsets: Sequence[int], by_offset: dict[int, str]) -> in
         wrong += end - start + 1 if named != run.digest else 0
         start, at = end + 1, at + 1
     return min(wrong, run.n_events)
-
-
-def n_models(runs: Iterable[Run]) -> int:
-    """Return how many different models answered."""
-    return len({run.digest for run in runs})

@@ -112,6 +112,7 @@ class Workers:
         """Begin another slot, or one that was left, with a new worker."""
         for slot in self.slots:
             if not slot.wanted and not slot.alive:
+                self._note_end(slot)
                 slot.wanted, slot.again_at = True, 0.0
                 break
         else:
@@ -148,9 +149,8 @@ class Workers:
             LexstreamError: A worker ended in a way that it would again.
         """
         for slot in self.slots:
-            if slot.process is not None and (code := slot.process.poll()) is not None:
-                self._ended(slot, code)
-            elif slot.alive and not slot.wanted and time.monotonic() > slot.leaving_until:
+            self._note_end(slot)
+            if slot.alive and not slot.wanted and time.monotonic() > slot.leaving_until:
                 self.ends["had to be killed when it was told to leave"] += 1
                 self.kill(slot)
             if slot.wanted and slot.process is None and time.monotonic() >= slot.again_at:
@@ -195,7 +195,11 @@ class Workers:
             stdin.write(orjson.dumps({**self.given, "settings": settings}, default=str) + b"\n")
             stdin.flush()
 
-    def _ended(self, slot: Slot, code: int) -> None:
+    def _note_end(self, slot: Slot) -> None:
+        """Take down how its process ended, if it has."""
+        code = slot.process.poll() if slot.process is not None else None
+        if code is None:
+            return
         if code and not (slot.leaving and code == -signal.SIGTERM):  # told before it could listen
             self.ends[f"exit code {code}, {_why(slot.log)}"] += 1
         if code in _HOPELESS:

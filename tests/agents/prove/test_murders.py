@@ -49,10 +49,6 @@ class FakeBroker:
     killed: int = 0
     started: Event = field(default_factory=Event)
 
-    @property
-    def running(self) -> bool:
-        return self.pid is not None
-
     def status(self) -> "FakeBroker":
         return self
 
@@ -181,6 +177,17 @@ def test_a_worker_that_joins_takes_the_place_of_one_that_left(workers: Workers) 
     murderer.begin(murder(Kind.JOIN))
     assert left.alive
     assert len(workers.slots) == 2
+
+
+def test_how_a_worker_ended_is_noted_before_another_takes_its_place(workers: Workers) -> None:
+    left = workers.slots[0]
+    assert left.process is not None
+    left.wanted = False
+    left.process.kill()
+    left.process.wait(10)
+    assert workers.add() is left
+    assert left.alive
+    assert workers.ends == {"exit code -9, without a word": 1}
 
 
 def test_without_a_broker_of_ours_none_is_murdered(workers: Workers) -> None:
