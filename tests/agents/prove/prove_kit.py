@@ -14,6 +14,8 @@ from agents.prove.timeline import Timeline
 
 SEED = 1
 N_EVENTS = 400
+RUN_SEEDS, RUN_S = (3, 6, 7), 18
+"""Of the whole runs on a real Kafka."""
 OLD, NEW = "sha256:old", "sha256:new"
 INPUTS = {"documents": LaneName.BULK, "requests": LaneName.INTERACTIVE}
 TOPICS = {lane: topic for topic, lane in INPUTS.items()}
@@ -110,3 +112,11 @@ def findings(
         n_held_back=0,
         seconds=2.5,
     )
+
+
+def _two_murders() -> list[Deed]:
+    stop = Stop(0.5, 0.0, {("documents", 0): 0.75, ("documents", 1): None})
+    return [
+        Deed(Murder(0.5, Kind.KILL, 0.0, 0.5), "worker-0", 0.5, 0.5, static=True, stop=stop),
+        Deed(Murder(0.7, Kind.FREEZE, 8.0, 0.5), "worker-1", 0.7, 8.7),
+    ]

@@ -12,6 +12,7 @@ from agents.prove.schedule import (
     schedule,
 )
 from agents.settings import Settings
+from tests.agents.prove.prove_kit import RUN_S, RUN_SEEDS
 
 SEEDS = range(20)
 
@@ -82,3 +83,8 @@ def test_only_what_may_be_done_is_done() -> None:
     assert {murder.kind for murder in schedule(1, 60, kinds={Kind.KILL})} == {Kind.KILL}
     assert {murder.kind for murder in schedule(1, 60, kinds={Kind.FREEZE})} == {Kind.FREEZE}
     assert schedule(1, 60, kinds=()) == []
+
+
+def test_the_seeds_of_the_whole_runs_have_everybody_murdered() -> None:
+    kinds = {murder.kind for seed in RUN_SEEDS for murder in schedule(seed, RUN_S)}
+    assert {Kind.KILL, Kind.FREEZE, Kind.KILL_BROKER, Kind.KILL_TRAINER} <= kinds
