@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,7 @@ def test_the_corpus_passes(name: str) -> None:
         TARGETS[name](value)
 
 
-def _fuzzed(name: str) -> tuple[str, int, str]:
+def _fuzzed(name: str, folder: Path) -> tuple[str, int, str]:
     # NOTE: through a shell that forks. Linux counts the memory of whoever starts a program as that program's, if it is
     # started as Python does it, and the whole suite has more than the fuzzer allows.
     done = subprocess.run(
@@ -34,16 +36,17 @@ def _fuzzed(name: str) -> tuple[str, int, str]:
         text=True,
         timeout=60,
         check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder)},
     )
     return name, done.returncode, done.stderr + done.stdout
 
 
 @pytest.mark.slow
-def test_no_target_breaks_in_some_seconds_of_fuzzing() -> None:
+def test_no_target_breaks_in_some_seconds_of_fuzzing_and_nothing_is_left(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(_fuzzed, TARGETS))
+        results = list(pool.map(partial(_fuzzed, folder=tmp_path), TARGETS))
     broken = {name: said[-1500:] for name, code, said in results if code != 0}
     assert broken == {}
     runs = {name: int((re.findall(r"Done (\d+) runs", said) or ["0"])[0]) for name, _, said in results}
     assert min(runs.values()) > LEAST_RUNS, runs
+    assert list(tmp_path.iterdir()) == []
