@@ -124,9 +124,11 @@ class Loader:
         return self._table
 
     def problems(self) -> list[str]:
-        """Return which deployments answer nobody because the store does not answer us."""
+        """Return which deployments answer nobody: the store does not answer us, or no model of theirs can be loaded."""
         waiting = sorted(self._unavailable.items())
-        return [f"{'/'.join(key)}: {error}; trying again" for key, error in waiting if not self._settled(key)]
+        away = [f"{'/'.join(key)}: {error}; trying again" for key, error in waiting if not self._settled(key)]
+        refused = sorted((key, one.problems[0]) for key, one in self._standings.items() if one.serves is None)
+        return away + [f"{'/'.join(key)}: {problem}; deploy a model that can be loaded" for key, problem in refused]
 
     def used(self, keys: Collection[Key]) -> None:
         """Note which deployments a window asks: the models of those used least lately give way first. Cheap."""

@@ -159,6 +159,7 @@ class Reader:
         self._next_lag = time.monotonic() + _LAG_EVERY_S
         self._metrics.paused.set(sum(partition.paused for partition in self._partitions))
         ours = self._consumer.assignment()
+        self._metrics.lag.clear()  # of a partition that is somebody else's now we know nothing
         for partition in self._partitions:
             end = self._consumer.last_stable_offset(partition.tp) if partition.tp in ours else None
             if end is not None:

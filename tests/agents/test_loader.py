@@ -71,6 +71,7 @@ async def test_a_refused_model_that_is_deployed_again_is_tried_again() -> None:
 async def test_a_worker_that_starts_with_a_bad_model_serves_the_previous_one() -> None:
     async with scene(EchoEngine(missing=["bad"]), deployment("bad", previous="d1")) as here:
         assert here.serves() == "d1"
+        assert here.loader.problems() == [], "somebody answers"
 
 
 async def test_a_worker_that_starts_after_two_refusals_serves_what_served_before() -> None:
@@ -83,6 +84,11 @@ async def test_a_deployment_without_any_loadable_model_is_refused() -> None:
     async with scene(EchoEngine(missing=["bad", "worse"]), deployment("bad", previous="worse")) as here:
         found = here.loader.table().deployments[KEY]
         assert found == Refused(("bad is not in the store", "worse is not in the store"))
+        assert here.loader.problems() == [
+            "loans/production: bad is not in the store; deploy a model that can be loaded"
+        ]
+        await here.after(deployment("d1", command="c2", previous="bad"))
+        assert here.loader.problems() == []
 
 
 async def test_each_record_is_dealt_with_once() -> None:

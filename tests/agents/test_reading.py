@@ -271,3 +271,21 @@ def test_ready_only_while_commits_move_or_nothing_waits() -> None:
     assert "5 events wait" in status.problems()[0]
     status.committed()
     assert status.problems() == []
+
+
+async def test_no_lag_is_told_of_partitions_that_somebody_else_has_now() -> None:
+    stage = Stage({}, {})
+    stage.own(TP)
+    stage.own(OTHER, committed=97)
+    await stage.read()
+    assert lags(stage) == {"2": 60.0, "3": 3.0}
+    stage.partitions.remove(TP)
+    stage.consumer.polls = [{}]
+    stage.consumer.empty.clear()
+    await stage.read()
+    assert lags(stage) == {"3": 3.0}
+
+
+def lags(stage: Stage) -> dict[str, float]:
+    (family,) = stage.metrics.lag.collect()
+    return {sample.labels["partition"]: sample.value for sample in family.samples}
