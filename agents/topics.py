@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizat
 
 from agents.copies import WANTED, Copies, dangers
 from agents.kafka import client_options
+from agents.kafka_words import in_words
 from agents.settings import Settings
 from schemas.errors import InvalidInput, Unavailable
 from schemas.topics import TopicSpec, topic_specs
@@ -151,7 +152,7 @@ async def create_topics(
             missing = [_fitting(spec, settings, there) for spec in wanted if spec.name not in there]
             return await admin.create(missing) if missing else []
     except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the topics cannot be made: {error!r}") from error
+        raise Unavailable(f"the topics cannot be made: {in_words(error)}") from error
 
 
 async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
@@ -173,7 +174,7 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
             if missing:
                 await admin.create(missing)
     except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the topics of routes cannot be made: {error!r}") from error
+        raise Unavailable(f"the topics of routes cannot be made: {in_words(error)}") from error
 
 
 def _require_allowed(what: str, topics: Collection[str]) -> None:
@@ -206,7 +207,7 @@ async def check_topics(
             there = await admin.partitions([spec.name for spec in wanted])
             configs = await admin.configs(there)
     except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the topics cannot be read: {error!r}") from error
+        raise Unavailable(f"the topics cannot be read: {in_words(error)}") from error
     _require_allowed("read the settings of (DescribeConfigs)", there.keys() - configs.keys())
     found = {name: Found(count, configs[name]) for name, count in there.items()}
     return topic_problems(settings, wanted, found)
@@ -227,7 +228,7 @@ async def topic_warnings(settings: Settings, *, routes: Iterable[str] = ()) -> l
             n_brokers, visible = await admin.n_brokers(), await admin.visible()
             configs = await admin.configs(sorted(names & visible.keys()))
     except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the topics cannot be read: {error!r}") from error
+        raise Unavailable(f"the topics cannot be read: {in_words(error)}") from error
     looked_at = sorted((names | _OF_KAFKA) & visible.keys())
     return dangers({name: _copies(visible[name], configs.get(name)) for name in looked_at}, n_brokers=n_brokers)
 
