@@ -37,22 +37,39 @@ def selection(
     """Return what the options of ``list`` and ``replay`` choose.
 
     Raises:
-        InvalidInput: If one of them cannot be read.
+        BadParameter: If one of them cannot be read, or they leave no time between them.
     """
     from dataclasses import replace
-    from datetime import UTC, datetime
 
     from agents.cli.topics import full_name
-    from agents.letters import Selection, Source, parse_time
+    from agents.letters import Selection, Source
+    from schemas.errors import InvalidInput
 
-    now = datetime.now(UTC)
-    sources = [Source.parse(text) for text in source or []]
+    try:
+        sources = [Source.parse(text) for text in source or []]
+        since_ms, until_ms = _period(since, until)
+    except InvalidInput as error:
+        raise typer.BadParameter(str(error)) from None
     return Selection(
         reasons=frozenset(reason or []),
-        since_ms=parse_time(since, option="--since", now=now) if since else None,
-        until_ms=parse_time(until, option="--until", now=now) if until else None,
+        since_ms=since_ms,
+        until_ms=until_ms,
         sources=tuple(replace(each, topic=full_name(cli.settings.topics, each.topic)) for each in sources),
     )
+
+
+def _period(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    from datetime import UTC, datetime
+
+    from agents.letters import parse_time
+    from schemas.errors import InvalidInput
+
+    now = datetime.now(UTC)
+    since_ms = None if since is None else parse_time(since, option="--since", now=now)
+    until_ms = None if until is None else parse_time(until, option="--until", now=now)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise InvalidInput([f"--since {since} --until {until}: nothing is between them, expected --until to be later"])
+    return since_ms, until_ms
 
 
 @command(app, "list", example="lexstream dead-letters list --reason DecodeError --since 2h")

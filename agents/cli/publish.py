@@ -46,11 +46,11 @@ def publish(
     after the run if it comes from stdin (stdin-3f9a02c1-17).
     """
     from agents.cli.inputs import Defaults, check, find_sources, read_tasks
-    from agents.cli.topics import full_name
+    from agents.cli.topics import input_topic
 
+    target = input_topic(cli.settings, topic or "documents")
     defaults = Defaults(tasks=read_tasks(task or []), language=language, key=key)
     found = find_sources(files)
-    target = full_name(cli.settings.topics, topic or "documents")
     checked = check(found.sources, defaults)
     _say_skipped(cli, found.skipped)
     cli.run(_require_deployments(cli, checked, on_problems=_warner(cli) if force else _refuse))

@@ -1,11 +1,14 @@
 """``lexstream topics``: make them, and check that they are as they must be."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.cli.context import Cli, command
 from schemas.topics import Topics
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The topics: make them, and check that they are as they must be.")
 
@@ -14,9 +17,28 @@ _OURS = ("documents", "enriched", "requests", "replies", "dead-letters", "contro
 
 def full_name(topics: Topics, name: str) -> str:
     """Return the topic that ``name`` means: the ends of our own topics' names are enough."""
-    if name in (*_OURS, "labels", "jobs") or name.startswith("routes."):
+    if name in (*_OURS, "labels", "jobs", "replays") or name.startswith("routes."):
         return f"{topics.namespace}.{name}"
     return name
+
+
+def input_topic(settings: "Settings", name: str) -> str:
+    """Return the topic that ``name`` means, where documents may go: an input of a lane, or a topic that is not ours.
+
+    Raises:
+        BadParameter: If it is one of ours that is no input: a document there would be read as something else, or as
+            an answer that nobody gave.
+    """
+    from agents.topics import expected_topics
+
+    topics = settings.topics
+    found = full_name(topics, name)
+    inputs = [lane.input for lane in settings.all_lanes]
+    ours = {topics.replays, *(spec.name for spec in expected_topics(settings))}
+    if found not in inputs and (found in ours or topics.route_name(found) is not None):
+        expected = f"an input of a lane ({', '.join(sorted(inputs))}), or a topic that is not ours"
+        raise typer.BadParameter(f"--topic {name}: {found} is no input, expected {expected}")
+    return found
 
 
 @command(app, "create", shown=("lanes", "max_message_bytes"), example="lexstream topics create --partitions 8")

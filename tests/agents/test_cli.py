@@ -100,6 +100,27 @@ def test_what_cannot_work_is_one_line_on_stderr(words: list[str], capsys: pytest
     assert said.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["publish", "-", "--topic", "control"], "lexstream.control is no input, expected an input of a lane"),
+        (["dead-letters", "list", "--since", "5x"], "--since 5x: expected a time such as"),
+        (["dead-letters", "replay", "--until", "5x"], "--until 5x: expected a time such as"),
+        (["dead-letters", "list", "--source", "a/b"], "--source a/b: expected TOPIC"),
+        (["dead-letters", "list", "--since", "2h", "--until", "3h"], "expected --until to be later"),
+        (["dead-letters", "replay", "--since", "2026-01-05", "--until", "2026-01-05"], "nothing is between them"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_wrong_values_of_options_end_with_2_before_kafka_is_asked(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--brokers", NOBODY]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") == 1
+
+
 def test_a_missing_broker_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["jobs", "list", "--brokers", NOBODY]) == 1
     assert capsys.readouterr().err == (

@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
 from agents.cli.inputs import Defaults, Source, check, find_sources, messages, read_tasks, unknown_tasks
+from agents.cli.topics import input_topic
 from agents.registry import Registry
 from schemas.documents import Task
 from schemas.errors import InvalidInput
 from schemas.records import DeploymentRecord, ModelReference, record_key
+from tests.agents.control_kit import settings_of
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 LIVE = Task(project="loans", deployment="live")
@@ -132,3 +135,33 @@ def test_files_of_one_name_may_bring_their_own_ids_and_a_file_may_come_twice(tmp
     letter = tmp_path / "letter.txt"
     letter.write_text("a letter")
     assert check(find_sources([str(letter), str(letter)]).sources, Defaults()).count == 2
+
+
+SETTINGS = settings_of("nowhere:1", "ns", Path("/nowhere"), lanes=["orders.in:orders.out", "ns.enriched:again"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "control", "control-events", "registry", "labels", "jobs", "replays", "dead-letters", "replies", "routes.fraud",
+        "ns.control", "ns.routes.fraud", "orders.out", "again",
+    ],
+)  # fmt: skip
+def test_a_topic_of_ours_that_is_no_input_takes_no_documents(name: str) -> None:
+    with pytest.raises(typer.BadParameter) as caught:
+        input_topic(SETTINGS, name)
+    said = caught.value.message
+    assert said.startswith(f"--topic {name}: ")
+    assert "is no input, expected an input of a lane (ns.documents, ns.enriched, ns.requests, orders.in)" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"),
+    [
+        ("documents", "ns.documents"), ("requests", "ns.requests"), ("ns.requests", "ns.requests"),
+        ("orders.in", "orders.in"), ("theirs", "theirs"), ("other.control", "other.control"),
+        ("enriched", "ns.enriched"),  # a lane reads it
+    ],
+)  # fmt: skip
+def test_inputs_of_lanes_and_topics_that_are_not_ours_take_documents(name: str, topic: str) -> None:
+    assert input_topic(SETTINGS, name) == topic
