@@ -22,8 +22,8 @@ NASTY_TEXT = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e\u2066 \u200b\ufeff \x00\x0
 NASTY = NASTY_TEXT.encode() + b"\xed\xa0\x80\xff"
 
 
-def drawn(shown: RenderableType) -> str:
-    console = Console(file=io.StringIO(), width=200, highlight=False)
+def drawn(shown: RenderableType, *, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
     console.print(shown)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -105,6 +105,24 @@ def test_letters_that_were_replayed_and_that_failed_again_are_marked() -> None:
     rows = drawn(letters_table([(letter(1), True), (again, False), (letter(3), False)])).splitlines()
     assert ["✓" in row for row in rows if "n.documents/1@" in row] == [True, False, False]
     assert ["failed again, replay 2" in row for row in rows if "n.documents/1@" in row] == [False, True, False]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_where_a_letter_came_from_stays_whole_where_there_is_little_room(width: int) -> None:
+    error = TasksFailed("no deployment of these tasks is there, expected one of those that the project has " * 3)
+    headers = headers_of(error, 1_234_567, topic="lexstream.documents", partition=3)
+    shown = drawn(letters_table([(letter(98_765, error=error, headers=headers), False)]), width=width)
+    assert "lexstream.documents/3@1234567" in shown
+    assert "0:98765" in shown
+    assert "TasksFailed" in shown
+
+
+def test_a_long_name_of_a_topic_is_folded_and_not_cut() -> None:
+    topic = "".join(f"part-{number:02}." for number in range(20))
+    long = letter(headers=headers_of(TasksFailed("x" * 99), 42, topic=topic))
+    shown = drawn(letters_table([(long, False)]), width=120)
+    assert all(f"part-{number:02}" in shown for number in range(20))
+    assert "/1@42" in shown
 
 
 def test_many_sources_are_cut_to_the_largest() -> None:

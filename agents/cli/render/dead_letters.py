@@ -22,28 +22,47 @@ if TYPE_CHECKING:
     from agents.survey import Counts, Survey
 
 _NAME_CHARS = 300
-_MESSAGE_CHARS = 200
+_MESSAGE_CHARS = 150
 _PREVIEW_CHARS = 160
+_FOLDED_CHARS = 40
+"""Where a letter came from stays on one line up to so many characters; longer names of topics are folded."""
 _HEADER_CHARS = 200
 _MOST_HEADERS = 50
 _MOST_ROWS = 15
 
 
 def letters_table(letters: "Iterable[tuple[Letter, bool]]") -> Table:
-    """Return one row for each letter and whether it was replayed; the first column is what ``show`` takes."""
-    made = table("which", "time", "came from", "stage", "reason", "replayed", "message")
-    for letter, replayed in letters:
+    """Return one row for each letter and whether it was replayed; the first column is what ``show`` takes.
+
+    Times and stages stand below what they belong to, and replays have a column only where there were any: so the
+    message has some room even on a narrow terminal.
+    """
+    rows = list(letters)
+    states = [_replays(letter.attempts, replayed=replayed) for letter, replayed in rows]
+    any_state = any(state.plain for state in states)
+    made = table("which", "came from, when", "reason, stage", *(["replayed"] if any_state else []), "message")
+    _keep_whole(made, "which", "came from, when", "reason, stage")
+    for (letter, _), state in zip(rows, states, strict=True):
         record, facts = letter.record, letter.facts
         made.add_row(
             Text(f"{record.partition}:{record.offset}", "name"),
-            _moment(record.timestamp),
-            Text(_came_from(facts), "place"),
-            _name(facts.stage),
-            Text(_name(facts.error), "bad"),
-            _replays(letter.attempts, replayed=replayed),
+            Text.assemble((_folded(_came_from(facts)), "place"), "\n", (_moment(record.timestamp), "quiet")),
+            Text.assemble((_folded(_name(facts.error)), "bad"), "\n", (_folded(_name(facts.stage)), "quiet")),
+            *([state] if any_state else []),
             Text(safe(shorten(facts.message, _MESSAGE_CHARS))),
         )
     return made
+
+
+def _keep_whole(made: Table, *columns: str) -> None:
+    """Let the others shrink where there is little room, and cut none: people give these words to the next command."""
+    for column in made.columns:
+        column.no_wrap = column.header in columns
+        column.overflow = "fold"
+
+
+def _folded(name: str) -> str:
+    return "\n".join(name[at : at + _FOLDED_CHARS] for at in range(0, len(name), _FOLDED_CHARS))
 
 
 def _replays(attempts: int, *, replayed: bool) -> Text:
