@@ -29,7 +29,7 @@ from agents.cli import (
     watch,
 )
 from agents.cli.context import DOCUMENTS, RUN, SERVE, TEACH, root_callback
-from agents.cli.errors import exit_codes
+from agents.cli.errors import INTERRUPTED, exit_codes
 
 HELP = """Custom entities and classes on a Kafka stream: documents in, enriched events out.
 
@@ -84,6 +84,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with exit_codes():
             code = program()(args=list(arguments), prog_name="lexstream", standalone_mode=False)
+            if code == INTERRUPTED:  # what Typer makes of Ctrl-C, without a word
+                raise KeyboardInterrupt
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return code if isinstance(code, int) else 0

@@ -1,5 +1,6 @@
 """``lexstream prove``: murder workers and the broker, and count what came out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from agents.prove.run import Findings, Order
 
 _LEAST_S = 60.0
+_MOST_S = 24 * 3600.0
 _EVENTS_A_SECOND = 2500
 _ECHOED, _REAL = 100_000, 3_000
 _REAL_A_SECOND = 25
@@ -50,6 +52,7 @@ def prove(
         float | None,
         typer.Option(
             min=10,
+            max=_MOST_S,
             help="How long events are published and processes murdered.",
             show_default="60, or longer for more than 150,000 events",
         ),
@@ -87,7 +90,10 @@ def prove(
     ] = None,
     sabotage: Annotated[
         Literal["commit-before-produce", "one-producer"] | None,
-        typer.Option(hidden=True, help="Make the workers wrong, to see that it is found."),
+        typer.Option(
+            help="Make the workers wrong on purpose, to see that it is found: they commit offsets before they produce, "
+            "or have transactional ids of their own instead of their partition's.",
+        ),
     ] = None,
 ) -> None:
     """Try to break exactly-once on this machine: events in, processes murdered, and an independent count.
@@ -116,6 +122,7 @@ def prove(
     given |= {"model": model, "members": members, "only": only or [], "kill_every": kill_every}
     _check_nodes(cli, nodes)
     order = _order(**given)
+    _check_deeds(cli, order, only or [])
     if out is not None:
         _make_folder(out)
     report = _proven(cli, order, model=model, nodes=nodes)
@@ -134,6 +141,23 @@ def _check_nodes(cli: Cli, nodes: int | None) -> None:
 
     if nodes and not _is_ours(cli):
         raise InvalidSettings([f"--nodes {nodes} is for a broker of our own, got the brokers {cli.settings.brokers}"])
+
+
+def _check_deeds(cli: Cli, order: "Order", only: list[str]) -> None:
+    """See before a run of minutes that somebody can be hurt in it; otherwise nothing would be proven."""
+    from agents.prove.run import planned
+    from agents.prove.schedule import BROKER_KINDS, Kind
+    from schemas.errors import InvalidSettings
+
+    spared = frozenset() if _is_ours(cli) else BROKER_KINDS
+    if any(murder.kind.hurts for murder in planned(order, spared=spared)):
+        return
+    if order.sabotage or any(kind.hurts for kind in order.kinds - spared):
+        short = f"--seconds {order.seconds:g}: nobody would be murdered in so short a time, expected more"
+        raise InvalidSettings([f"{short} (or another --seed than {order.seed})"])
+    why = f"the brokers {cli.settings.brokers} are spared" if order.kinds & spared else "that hurts nobody"
+    able = ", ".join(name for name, kind in _ONLY.items() if Kind(kind).hurts and Kind(kind) not in spared)
+    raise InvalidSettings([f"--only {', '.join(only)}: {why}, so nothing would be proven; expected one of {able}, too"])
 
 
 def _make_folder(out: Path) -> None:
@@ -193,8 +217,8 @@ def _order(
     from agents.prove.workers import Membership, Sabotage
     from schemas.errors import InvalidSettings
 
-    if unknown := [name for name in only if name not in _ONLY]:
-        raise InvalidSettings([f"--only: got {name!r}, expected one of {', '.join(_ONLY)}" for name in unknown])
+    if problems := list(_problems(model=model, only=only, sabotage=sabotage)):
+        raise InvalidSettings(problems)
     events = given["events"] or (_REAL if model else _ECHOED)
     a_second = _REAL_A_SECOND if model else _EVENTS_A_SECOND
     kills = _REAL_KILL_EVERY_S if model else KILL_EVERY_S
@@ -208,6 +232,19 @@ def _order(
         kinds=frozenset(Kind(_ONLY[name]) for name in only) or frozenset(Kind),
         kill_every_s=(kill_every, kill_every) if kill_every else kills,
     )
+
+
+def _problems(*, model: str | None, only: list[str], sabotage: str | None) -> Iterator[str]:
+    """Say what of the options makes no sense, alone or together."""
+    for name in only:
+        if name not in _ONLY:
+            yield f"--only: got {name!r}, expected one of {', '.join(_ONLY)}"
+    if model is not None and not model.strip():
+        yield f"--model: got {model!r}, expected PROJECT/LABEL or a digest"
+    if sabotage and model:
+        yield "--sabotage: got --model, too; workers that are wrong on purpose serve the echo"
+    if sabotage and only:
+        yield "--sabotage: got --only, too; only what finds that mistake is done to such workers"
 
 
 def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None, nodes: int | None) -> "Findings":

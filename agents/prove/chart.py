@@ -34,9 +34,10 @@ def chart(report: dict[str, Any], width: int) -> list[str]:
     most = max(*columns, 1.0)
     bars = ["".join(_block(count / most, level) for count in columns) for level in reversed(range(HEIGHT))]
     kinds = [kind for kind in Kind if any(murder["kind"] == kind for murder in report["murders"])]
-    legend = "  ".join(f"{_MARKS[kind]} {kind}" for kind in kinds)
+    marks = _marks(report["murders"], n_columns, seconds)
+    legend = [f"{_MARKS[kind]} {kind}" for kind in kinds] + [f"{_SEVERAL} several of them"] * (_SEVERAL in marks)
     head = f"events a second (highest: {most:,.0f}) over {len(out)} s"
-    return [head, *bars, _marks(report["murders"], n_columns, seconds), *_wrapped(legend, width)]
+    return [head, *bars, marks, *_wrapped("  ".join(legend), width)]
 
 
 def _mean(per_s: Sequence[int], start: float, end: float) -> float:

@@ -152,7 +152,8 @@ class Murderer:
         if len([slot for slot in self._workers.slots if slot.wanted]) >= MOST:
             self.skipped.append(murder)
             return
-        self._note(murder, self._workers.add().name, None)
+        slot = self._workers.add()
+        self._note(murder, slot.name, None, static=slot.static)
 
     def _to_a_broker(self, murder: Murder) -> None:
         if self._nodes.hurt:

@@ -13,6 +13,7 @@ from agents.settings import Settings
 _TICK_S: Final = 0.01
 _FLUSH_S: Final = 0.5
 _QUEUED: Final = 20_000
+_CLOSE_S: Final = 5.0
 
 
 class Publisher:
@@ -49,9 +50,10 @@ class Publisher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, also if not everything is published."""
+        """End, also if not everything is published, or it has not begun."""
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
         try:

@@ -9,6 +9,8 @@ from agents.prove.murders import Deed, n_murders
 from agents.prove.recovered import recovered
 from agents.prove.recovery import Place, Stop
 from agents.prove.run import Findings
+from agents.prove.schedule import BROKER_KINDS
+from agents.prove.workers import Membership
 
 _LEAST_MODELS: Final = 2
 
@@ -63,6 +65,8 @@ def report(findings: Findings) -> dict[str, Any]:
         "murdersByKind": dict(Counter(str(deed.murder.kind) for deed in findings.deeds)),
         "murdersWithoutVictim": len(findings.skipped),
         "longestSilenceS": round(timeline.longest_silence_s, 2),
+        "secondsWatched": timeline.n_seconds,
+        "secondsWithOutput": timeline.n_seconds_with_output,
         "timeline": {"publishedPerS": timeline.in_per_s, "cameOutPerS": timeline.out_per_s},
     }
 
@@ -106,11 +110,18 @@ def _murder(deed: Deed) -> dict[str, Any]:
         "whom": deed.whom,
         "atS": round(deed.began_s, 2),
         "endedS": None if deed.ended_s is None else round(deed.ended_s, 2),
-        "member": "static" if deed.static else "dynamic",
+        "member": _member(deed),
         "partitions": _partitions(deed.stop),
         "recoveredS": deed.stop and deed.stop.worst_s and round(deed.stop.worst_s, 2),
         "neverMoved": [_shown(place) for place in sorted(deed.stop.never)] if deed.stop else [],
     }
+
+
+def _member(deed: Deed) -> Membership | None:
+    """Return how the victim belongs to its group; brokers belong to none."""
+    if deed.murder.kind in BROKER_KINDS:
+        return None
+    return Membership.STATIC if deed.static else Membership.DYNAMIC
 
 
 def _partitions(stop: Stop | None) -> dict[str, float | None]:

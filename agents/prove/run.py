@@ -107,6 +107,12 @@ class Moment:
 OnMoment = Callable[[Moment], None]
 
 
+def planned(order: Order, *, spared: frozenset[Kind]) -> list[Murder]:
+    """Return the murders of a run, without those that are spared."""
+    kinds = frozenset({FINDS[order.sabotage]}) if order.sabotage else order.kinds - spared
+    return schedule(order.seed, order.seconds, kinds=kinds, kill_every_s=order.kill_every_s)
+
+
 def prove(settings: Settings, order: Order, *, broker: Broker | None, folder: Path, on_moment: OnMoment) -> Findings:
     """Publish, murder and count.
 
@@ -198,10 +204,7 @@ class _Run:
             recoveries=self._recoveries,
         )
         stack.callback(self._murderer.close)
-        kinds = order.kinds - (frozenset() if broker else BROKER_KINDS)
-        if order.sabotage:
-            kinds = frozenset({FINDS[order.sabotage]})
-        self._pending = schedule(order.seed, order.seconds, kinds=kinds, kill_every_s=order.kill_every_s)
+        self._pending = planned(order, spared=frozenset() if broker else BROKER_KINDS)
         self._next_ask_s = 0.0
         self._n_nodes = len(broker.nodes) if broker else None
 

@@ -26,7 +26,8 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(
         f"[quiet]{workers['started']} processes were started; models deployed {models['deployed']} times, "
         f"{models['answered']} answered, {models['switchedRecords']} switched records, {models['trained']} trained; "
-        f"{report['commands']['handedIn']} commands handed in {report['commands']['messages']} times; longest silence "
+        f"{report['commands']['handedIn']} commands handed in {report['commands']['messages']} times; something "
+        f"came out in {report['secondsWithOutput']} of {report['secondsWatched']} s, longest silence "
         f"{report['longestSilenceS']:.1f} s; seed {report['seed']}, {report['seconds']:.0f} s in all[/quiet]"
     )
     for end, count in workers["endedByThemselves"].items():

@@ -39,6 +39,16 @@ class Timeline:
         _count(self.out_per_s, now)
 
     @property
+    def n_seconds(self) -> int:
+        """Seconds that have a count, of what was published or came out."""
+        return max(len(self.in_per_s), len(self.out_per_s))
+
+    @property
+    def n_seconds_with_output(self) -> int:
+        """Seconds in which something came out."""
+        return sum(count > 0 for count in self.out_per_s)
+
+    @property
     def silence_s(self) -> float:
         """Seconds since the last output."""
         return self.now_s - self.last_out_s

@@ -201,9 +201,9 @@ class Workers:
         if code is None:
             return
         if code and not (slot.leaving and code == -signal.SIGTERM):  # told before it could listen
-            self.ends[f"exit code {code}, {_why(slot.log)}"] += 1
+            self.ends[f"exit code {code}, {_why(slot)}"] += 1
         if code in _HOPELESS:
-            raise LexstreamError(f"{slot.name} ended with {code}: {_last_line(slot.log)}")
+            raise LexstreamError(f"{slot.name} ended with {code}: {_last_line(slot)}")
         self._gone(slot)
 
     def _gone(self, slot: Slot) -> None:
@@ -241,22 +241,22 @@ def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def _why(log: Path) -> str:
-    """Return the class of the error that a worker left with, by its log."""
-    for line in reversed(_lines(log)):
+def _why(slot: Slot) -> str:
+    """Return the class of the error that a worker's last process left with, by its log."""
+    for line in reversed(_lines(slot.log, since=slot.said_before)):
         with suppress(orjson.JSONDecodeError):
             said = orjson.loads(line)
             if said.get("action") == "leave":
                 return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
-    raised = _RAISED.match(_last_line(log))
+    raised = _RAISED.match(_last_line(slot))
     return raised[1] if raised else "without a word"
 
 
-def _last_line(log: Path) -> str:
-    return (_lines(log) or ["it said nothing"])[-1]
+def _last_line(slot: Slot) -> str:
+    return (_lines(slot.log, since=slot.said_before) or ["it said nothing"])[-1]
 
 
-def _lines(log: Path, *, since: int = 0) -> list[str]:
+def _lines(log: Path, *, since: int) -> list[str]:
     with log.open("rb") as file:
         file.seek(max(since, log.stat().st_size - _TAIL_BYTES))
         return [line for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]

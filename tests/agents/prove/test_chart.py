@@ -25,6 +25,7 @@ def test_a_long_run_fits_the_width_and_different_murders_of_one_column_are_a_sta
     lines = chart(made, 40)
     assert max(map(len, lines[1:])) <= 40
     assert lines[HEIGHT + 1].strip() == "*"
+    assert lines[-1] == "* several of them"
 
 
 def test_without_outputs_there_is_no_chart() -> None:

@@ -11,7 +11,7 @@ from agents.prove import broker, run
 from agents.prove.expected import Corpus
 from agents.prove.run import Findings, Order
 from agents.prove.schedule import Kind
-from agents.prove.workers import Membership
+from agents.prove.workers import Membership, Sabotage
 from agents.settings import Settings
 from schemas.errors import LexstreamError
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
@@ -73,12 +73,13 @@ def broken(*_given: object, **_more: object) -> Findings:
     return findings(judge)
 
 
-def test_help_says_what_is_done_and_hides_the_sabotage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_what_is_done_and_that_workers_can_be_made_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_program(["prove", "--help"]) == 0
     said = capsys.readouterr().out
     for words in ("kill -9", "zombies", "read_committed", "--events", "--seed", "--out", "--json", "--brokers"):
         assert words in said
-    assert "--sabotage" not in said
+    assert "--sabotage" in said
+    assert "wrong on purpose" in said
 
 
 def test_what_is_proven_is_written_told_to_machines_and_no_failure(
@@ -133,6 +134,55 @@ def test_a_deed_that_nobody_knows_is_refused_with_those_that_are_known(
     assert orders == []
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--only", "broker-kill", "--only", "join", "--brokers", "there:9092"],
+            "--only broker-kill, join: the brokers there:9092 are spared, so nothing would be proven; expected one of "
+            "kill, freeze, cut, trainer-kill, trainer-freeze, too",
+        ),
+        (
+            ["--only", "slow"],
+            "--only slow: that hurts nobody, so nothing would be proven; expected one of kill, freeze, cut, "
+            "broker-kill, broker-freeze, broker-restart, trainer-kill, trainer-freeze, too",
+        ),
+        (
+            ["--only", "cut", "--seconds", "10", "--seed", "11"],
+            "--seconds 10: nobody would be murdered in so short a time, expected more (or another --seed than 11)",
+        ),
+        (["--model", " "], "--model: got ' ', expected PROJECT/LABEL or a digest"),
+        (
+            ["--sabotage", "one-producer", "--model", "loans/v3"],
+            "--sabotage: got --model, too; workers that are wrong on purpose serve the echo",
+        ),
+        (
+            ["--sabotage", "one-producer", "--only", "kill"],
+            "--sabotage: got --only, too; only what finds that mistake is done to such workers",
+        ),
+    ],
+)
+def test_what_could_prove_nothing_is_refused_before_anything_is_started(
+    capsys: pytest.CaptureFixture[str], orders: list[Order], kafkas: list[int], words: list[str], said: str
+) -> None:
+    assert run_program(["prove", *words]) == 2
+    assert capsys.readouterr().err == f"lexstream: {said}\n"
+    assert (orders, kafkas) == ([], [])
+
+
+@pytest.mark.parametrize("seconds", ["86401", "inf", "nan"])
+def test_a_run_takes_a_day_at_most(capsys: pytest.CaptureFixture[str], orders: list[Order], seconds: str) -> None:
+    assert run_program(["prove", "--seconds", seconds]) == 2
+    assert "'--seconds': Input should be less than or equal to 86400" in capsys.readouterr().err
+    assert orders == []
+
+
+def test_a_deed_that_can_be_done_is_enough(orders: list[Order]) -> None:
+    assert run_program(["prove", "--only", "join", "--only", "kill", "--json"]) == 0
+    assert run_program(["prove", "--sabotage", "one-producer", "--json"]) == 0
+    assert [order.sabotage for order in orders] == [None, Sabotage.ONE_PRODUCER]
+
+
 def test_a_real_model_gets_fewer_events_and_answers_that_are_known_before(
     monkeypatch: pytest.MonkeyPatch, orders: list[Order]
 ) -> None:
@@ -176,12 +226,15 @@ def test_what_is_broken_is_a_failure_and_keeps_the_logs(
     assert str(kept) in said.replace("\n", "")
 
 
-def test_a_run_that_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_says_so_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def interrupted(*_given: object, **_more: object) -> Findings:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "prove", interrupted)
     assert run_program(["prove"]) == 130
+    assert capsys.readouterr().err == "\nlexstream: stopped\n"
     assert list(tmp_path.glob("lexstream-prove-*")) == []
 
 

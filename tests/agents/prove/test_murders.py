@@ -164,6 +164,7 @@ def test_the_last_worker_may_not_leave_and_the_fourth_is_the_last_to_join(worker
         murderer.begin(murder(Kind.LEAVE))
     assert sum(slot.wanted for slot in workers.slots) == 1
     assert [each.kind for each in murderer.skipped] == [Kind.JOIN, Kind.LEAVE]
+    assert [deed.static for deed in murderer.deeds[:2]] == [True, False]
 
 
 def test_a_worker_that_joins_takes_the_place_of_one_that_left(workers: Workers) -> None:
@@ -253,6 +254,23 @@ def test_why_a_worker_left_by_itself_is_read_off_its_log(workers: Workers, monke
     workers.look_after()
     assert workers.ends == {"exit code 3, Fenced": 1}
     assert workers.n_started == 4
+
+
+def test_a_process_that_said_nothing_does_not_end_for_the_reason_of_the_one_before(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_program: object, _log: Path) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"], stdin=subprocess.PIPE)
+
+    slot = workers.slots[0]
+    slot.log.write_text('{"action": "leave", "message": "leaving: Fenced: another took over"}\n')
+    monkeypatch.setattr(module, "_spawn", silent)
+    workers.kill(slot)
+    workers.look_after()
+    assert slot.process is not None
+    slot.process.wait(10)
+    workers.look_after()
+    assert workers.ends == {"exit code 1, without a word": 1}
 
 
 def test_what_nobody_caught_is_named_by_the_last_line(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

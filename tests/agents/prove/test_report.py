@@ -58,6 +58,24 @@ def test_the_report_says_what_was_done_and_what_came_out() -> None:
     assert set(made["faults"].values()) == {0}
 
 
+def test_a_broker_is_no_member_of_a_group() -> None:
+    killed = Deed(Murder(1.0, Kind.KILL_BROKER, 0.0, 0.0), "broker", 1.0, 2.0)
+    made = report(findings(deeds=[KILLED, replace(KILLED, static=True), killed]))
+    assert [murder["member"] for murder in made["murders"]] == ["dynamic", "static", None]
+
+
+def test_in_how_many_seconds_something_came_out_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    found = findings()
+    found.timeline.in_per_s[:], found.timeline.out_per_s[:] = [100, 300, 0, 0, 0], [0, 150, 0, 250]
+    made = report(found)
+    assert (made["secondsWithOutput"], made["secondsWatched"]) == (2, 5)
+    show(made, make_console())
+    assert "something came out in 2 of 5 s, longest silence" in capsys.readouterr().out
+
+
 def test_the_picture_marks_every_murder() -> None:
     root = ET.fromstring(svg(report(findings())))
     titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
