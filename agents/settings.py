@@ -42,8 +42,7 @@ class Settings(BaseSettings):
     group: Annotated[str, Field(min_length=1, max_length=200)] = "lexstream"
     """The workers' consumer group; also the prefix of transactional ids and of the control plane's groups."""
     group_instance_id: str | None = None
-    """A name for this worker that stays over restarts (static membership): after a crash its partitions wait until it
-    has started again (measured: 2 s with an echo for a model, 6 to 10 s with a real one on busy cores)."""
+    """A lasting name for this worker (static membership): its partitions wait until it is back (2 to 10 s)."""
     lanes: Words = []
     """Further lanes, INPUT:OUTPUT or INPUT:OUTPUT:interactive, beside the two of the namespace."""
     default_tasks: Words = []

@@ -67,8 +67,7 @@ OPTIONS: dict[str, SettingOption] = {
     ),
     "group_instance_id": SettingOption(
         str,
-        "A name for this worker that stays over restarts (static membership): after a crash its partitions wait until "
-        "it has started again (measured: 2 s with an echo for a model, 6 to 10 s with a real one on busy cores).",
+        "A lasting name for this worker (static membership): its partitions wait until it is back (2 to 10 s).",
     ),
     "lanes": SettingOption(
         list[str],
