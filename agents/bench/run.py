@@ -19,6 +19,7 @@ from agents.bench.stats import Spans, how_many, round_order
 from agents.bench.subject import Spec
 from agents.bench.timetable import (
     KAFKA_SUBJECTS,
+    LATENCY_SUBJECTS,
     MIXED_SUBJECTS,
     SLOW,
     START,
@@ -32,8 +33,8 @@ from agents.bench.timetable import (
     ticket_step,
 )
 from agents.bench.traffic import BenchTopics, Line, Passage, spans_of
-from agents.settings import Settings
 from agents.child_settings import child_settings
+from agents.settings import Settings
 from models.plans import Tuning
 
 LOAD: Final = 0.7
@@ -90,8 +91,14 @@ class _Stage:
         self.children: dict[str, Child] = {}
         self.lines: dict[str, Line] = {}
 
+    async def retire(self, *names: str) -> None:
+        """End subjects that are done: waiting for their turn, they take some of the processors from the others."""
+        await asyncio.gather(*(self.children[name].stop() for name in names))
+        for name in names:
+            del self.children[name]
+
     async def stop(self) -> None:
-        """End the subjects, all at the same time."""
+        """End the subjects that are left, all at the same time."""
         await asyncio.gather(*(child.stop() for child in self.children.values()))
 
 
@@ -167,9 +174,11 @@ class _Measuring:
             for name in round_order(TICKET_SUBJECTS, number):
                 self._on_step(ticket_step(sizes, name, number))
                 await self._measure(name, TICKETS)
-        for name in ("exactly-once", "naive"):
+        await self._stage.retire("bare", "torch", "at-least-once")
+        for name in LATENCY_SUBJECTS:
             self._on_step(latency_step(sizes, name))
             await self._latency(name)
+            await self._stage.retire(name)
         self._on_step(Step(TITLES["echo"], sizes.n_echo / 5000 + 1))
         await self._echo()
 

@@ -6,6 +6,7 @@ from typing import Final
 
 MIXED_SUBJECTS: Final = ("exactly-once", "bare", "at-least-once", "torch", "naive")
 TICKET_SUBJECTS: Final = ("exactly-once", "bare", "naive")
+LATENCY_SUBJECTS: Final = ("naive", "exactly-once")
 SLOW: Final = frozenset({"torch", "naive"})
 KAFKA_SUBJECTS: Final = ("exactly-once", "at-least-once", "naive", "echo")
 TITLES: Final = {
@@ -83,7 +84,7 @@ def timetable(sizes: Sizes) -> list[Step]:
         *(Step(f"warm up {TITLES[name]}", 2.5) for name in MIXED_SUBJECTS),
         *(mixed_step(sizes, name, number) for number in range(sizes.rounds) for name in MIXED_SUBJECTS),
         *(ticket_step(sizes, name, number) for number in range(sizes.ticket_rounds) for name in TICKET_SUBJECTS),
-        *(latency_step(sizes, name) for name in ("exactly-once", "naive")),
+        *(latency_step(sizes, name) for name in LATENCY_SUBJECTS),
         Step(TITLES["echo"], sizes.n_echo / 5000 + 1),
         Step("cleaning up", 3),
     ]
