@@ -48,8 +48,8 @@ def _panels(found: dict[str, Any]) -> list[tuple[str, list[Curve]]]:
             "memory, MB",
             [
                 ("worker, resident", "#63e6be", worker("rss_mb")),
-                ("worker, its own", "#099268", worker("uss_mb")),
-                ("broker, its own", "#868e96", broker("uss_mb")),
+                ("worker, its own", "#099268", worker("own_mb")),
+                ("broker, its own", "#868e96", broker("own_mb")),
             ],
         ),
         (

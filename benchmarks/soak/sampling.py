@@ -13,14 +13,15 @@ class Reading:
 
     Attributes:
         rss_mb: Resident memory.
-        uss_mb: Memory that is this process's alone.
+        own_mb: The part of it that no file backs. What is *private* would change whenever another process maps the same
+            libraries, or no longer does.
         descriptors: Open files and sockets.
         threads: How many.
         cpu_s: Processor seconds since its start.
     """
 
     rss_mb: float
-    uss_mb: float
+    own_mb: float
     descriptors: int
     threads: int
     cpu_s: float
@@ -49,10 +50,10 @@ def read(process: psutil.Process | None) -> Reading | None:
         return None
     try:
         with process.oneshot():
-            memory, cpu = process.memory_full_info(), process.cpu_times()
+            memory, cpu = process.memory_info(), process.cpu_times()
             return Reading(
                 round(memory.rss / _MEGABYTE, 2),
-                round(memory.uss / _MEGABYTE, 2),
+                round((memory.rss - memory.shared) / _MEGABYTE, 2),
                 process.num_fds(),
                 process.num_threads(),
                 round(cpu.user + cpu.system, 2),

@@ -17,12 +17,12 @@ WARM_UP_SHARE = 1 / 3
 """Of a run that is so short that the warm-up would be most of it."""
 FEWEST_S = 1200.0
 """A slope over less than this, after the warm-up, says nothing of an hour."""
-BOUNDS = {"rss_mb": 5.0, "uss_mb": 5.0, "descriptors": 2.0, "threads": 2.0}
+BOUNDS = {"rss_mb": 5.0, "own_mb": 5.0, "descriptors": 2.0, "threads": 2.0}
 """Of the worker, in percent an hour."""
 LAG_S = 1.0
 """Lag may grow in an hour by what is published in so many seconds."""
 _HOUR_S = 3600.0
-_NAMES = {"rss_mb": "resident memory, MB", "uss_mb": "memory of its own, MB", "descriptors": "file descriptors",
+_NAMES = {"rss_mb": "resident memory, MB", "own_mb": "memory of its own, MB", "descriptors": "file descriptors",
           "threads": "threads"}  # fmt: skip
 
 
