@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import orjson
-from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     IllegalSaslStateError,
     KafkaConnectionError,
@@ -26,6 +26,7 @@ from agents.oauth import TokenRefused
 from schemas.errors import InvalidSettings
 
 _LOOK_S: Final = 3.0
+_HANG_UP_S: Final = 1.0
 _SAID: Final = 300
 _HUNG_UP: Final = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
 
@@ -67,12 +68,18 @@ async def _connection(
     host: str, port: int, options: Mapping[str, Any], timeout_s: float
 ) -> AsyncIterator[AIOKafkaConnection]:
     given = {name: value for name, value in options.items() if name != "bootstrap_servers"}
-    async with asyncio.timeout(2 * timeout_s):
-        connection = await create_conn(host, port, **given, request_timeout_ms=int(timeout_s * 1000))
+    given |= {"request_timeout_ms": int(timeout_s * 1000)}
+    connected: list[AIOKafkaConnection] = []
+    connection = AIOKafkaConnection(host, port, **given, on_close=lambda one, _reason: connected.append(one))
     try:
+        async with asyncio.timeout(2 * timeout_s):
+            await connection.connect()
         yield connection
     finally:
-        await connection.close()
+        # Also one that was not let in: TLS takes a moment to hang up, and the loop may end before it has.
+        ended = connection.close()
+        if connected:
+            await asyncio.wait([ended], timeout=_HANG_UP_S)
 
 
 def refusal(error: BaseException, address: str, options: Mapping[str, Any]) -> str | None:

@@ -1,8 +1,10 @@
 """Every way to log in works for all of Lexstream; whatever Kafka refuses is one line, soon, and without a secret."""
 
 import asyncio
+import gc
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +141,18 @@ def test_a_refusal_is_one_line_at_once(case: str, secured: Secured) -> None:
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert words in err
     assert not secrets_in(err)
+
+
+@pytest.mark.parametrize("case", ["wrong password", "wrong client secret", "no certificate", "SASL to TLS"])
+def test_a_refusal_leaves_no_connection_open(case: str, secured: Secured) -> None:
+    values, _ = refused(secured, case)
+    gc.collect()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(InvalidSettings):
+            asyncio.run(wait_for_broker(settings({name: value for name, value in values.items() if value})))
+        gc.collect()
+    assert [str(one.message) for one in said if one.category is ResourceWarning] == []
 
 
 def test_a_token_that_the_broker_does_not_take_is_one_line(secured: Secured) -> None:
