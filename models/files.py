@@ -17,8 +17,6 @@ from uuid import uuid4
 
 from schemas.errors import ArtefactCorrupt
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What a write says when there is no room: on the disk, in a quota, or beyond the largest file that is allowed."""
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Not to follow a link, and not to wait for somebody who writes into a pipe."""
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from models.files import FULL, check_size, regular_file, write_whole
-from schemas.errors import ArtefactError, ArtefactNotFound, NoSpace, Unavailable
+from models.files import check_size, regular_file, write_whole
+from schemas.errors import DISK_FULL, ArtefactError, ArtefactNotFound, NoSpace, Unavailable
 
 
 class Storage:
@@ -119,7 +119,7 @@ def unavailable(url: str) -> Iterator[None]:
     except (ArtefactError, FileNotFoundError):
         raise
     except (OSError, ValueError, ImportError) as error:
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             told = f"the model store at {url} has no room ({error.strerror or error})"
             raise NoSpace(f"{told}: free some there and try again; nothing half-written is left") from error
         raise Unavailable(f"the model store at {url} does not answer: {error}") from error

@@ -33,9 +33,13 @@ A caller asks the error's ``disposition``, never its message:
         └── DeadLetterLimitExceeded      nearly everything turned bad
 """
 
+import errno
 from collections.abc import Sequence
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a write says when there is no room: on the disk, in a quota, or beyond the largest file that is allowed."""
 
 
 class Disposition(Enum):

@@ -1,6 +1,5 @@
 """Where Kafka's jars come from: ``KAFKA_HOME``, else Maven coordinates fetched once and checked by their SHA-256."""
 
-import errno
 import hashlib
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from agents.broker.lock import JARS, KAFKA
 from agents.broker.locking import locked
 from agents.broker.progress import OnProgress, Progress
-from schemas.errors import NoSpace, Unavailable
+from schemas.errors import DISK_FULL, NoSpace, Unavailable
 
 _PARALLEL = 6
 _CORE_JAR = re.compile(r"kafka_[\d.]+-(\d+)([\d.]+[^-]*)\.jar")
@@ -95,7 +94,7 @@ def _fetch_one(repository: Any, coordinate: str, *, cache: Path) -> str:
         repository.create_dependency(coordinate).artifact.resolve()
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors; jgo raises RuntimeError for "not found"
         path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise NoSpace(f"cannot get {coordinate}: no space left in {cache}; make some, about 120 MB") from error
         raise Unavailable(f"cannot get {coordinate}: {error}; connect once, or set KAFKA_HOME") from error
     if not _is_intact(path, JARS[coordinate]):

@@ -1,16 +1,14 @@
 """Whether a broker has no room left: Kafka itself gives many reasons for its end, and seldom this one."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.errors import NoSpace, Unavailable
+from schemas.errors import DISK_FULL, NoSpace, Unavailable
 
 _LITTLE = 16 * 1024 * 1024
 """Of indexes that it makes beforehand, a broker needs about this much to start."""
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def lack_of_room(data: Path) -> str:
@@ -34,6 +32,6 @@ def told_as_ours(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or folder
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise NoSpace(f"no space left for {place}; make some") from error
         raise Unavailable(f"{place}: {error.strerror or error}") from error

@@ -1,14 +1,12 @@
 """Errors as people should see them: one line that says what to do; a list only where there is a list of problems."""
 
 import contextlib
-import errno
 import os
 import sys
 from collections.abc import Iterator
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 BAD_USAGE = 2
 """Wrong settings, as a process of ours ends with them, and wrong options, as click has it."""
 
@@ -69,10 +67,12 @@ def _fields(error: BaseException) -> list[str]:
 
 
 def _file_problem(error: OSError) -> str:
+    from schemas.errors import DISK_FULL
+
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"no such file: {error.filename}"
     place = f"{error.filename}: " if error.filename else ""
-    what_to_do = "; free some and try again" if error.errno in _FULL else ""
+    what_to_do = "; free some and try again" if error.errno in DISK_FULL else ""
     return f"{place}{error.strerror or one_line(str(error))}{what_to_do}"
 
 

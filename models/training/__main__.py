@@ -13,12 +13,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.files import FULL
 from models.training.job import read_job
 from models.training.progress import Progress, print_line
 from schemas.codecs.validation import sentences
 from schemas.control_events import few
-from schemas.errors import Disposition, InvalidInput, LexstreamError, NoSpace
+from schemas.errors import DISK_FULL, Disposition, InvalidInput, LexstreamError, NoSpace
 
 _ENVIRONMENT = {
     # Threads that wait for each other sleep instead of spinning: trainers share their processors with workers.
@@ -81,7 +80,7 @@ def _status_of(error: LexstreamError) -> int:
 def _of_machine(error: Exception) -> str | None:
     """Say what this machine lacks; nothing for an error of another kind."""
     if isinstance(error, OSError):
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             return None
         return f"the trainer's disk has no room ({error.strerror}): free some in its temporary folder and train again"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _MEMORY_SIGNS):

@@ -1,6 +1,5 @@
 """The parts of the local broker that need none: addresses, Java, jars, the wire, records."""
 
-import errno
 import hashlib
 import os
 import re
@@ -9,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from agents.broker.plan import Plan, kept_nodes, write_plan
 from agents.broker.process import Record, end, find, launch, recall, remember
 from agents.broker.progress import Progress, ignore
 from agents.broker.wire import Cluster, PartitionState, ask, ask_partitions
-from schemas.errors import InvalidInput, NoSpace, Unavailable
+from schemas.errors import DISK_FULL, InvalidInput, NoSpace, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -321,15 +321,19 @@ def test_a_home_is_for_one_node_or_for_three_and_the_other_is_one_clear_line(tmp
     assert [len(LocalCluster(home, addresses).nodes) for home in (tmp_path, single, three)] == [0, 0, 3]
 
 
+@dataclass
 class FullDisk:
+    error: int
+
     def create_dependency(self, coordinate: str) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", coordinate)
+        raise OSError(self.error, os.strerror(self.error), coordinate)
 
 
+@pytest.mark.parametrize("error", sorted(DISK_FULL))
 def test_a_full_disk_is_called_so_and_leaves_no_jar_that_is_cut_short(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: int
 ) -> None:
-    monkeypatch.setattr("agents.broker.jars._repository", lambda _cache: FullDisk())
+    monkeypatch.setattr("agents.broker.jars._repository", lambda _cache: FullDisk(error))
     with pytest.raises(NoSpace, match=f"no space left in {re.escape(str(tmp_path))}; make some"):
         find_kafka({}, cache=tmp_path, on_progress=ignore)
     assert not list(tmp_path.rglob("*.jar"))

@@ -1,5 +1,6 @@
 """The command line from outside: help, JSON, errors in one line, exit codes, settings."""
 
+import errno
 import fcntl
 import json
 import os
@@ -191,6 +192,7 @@ def test_an_unexpected_error_is_one_line_too() -> None:
         (InvalidInput(["a", "b"]), ["2 problems:", "  a", "  b"]),
         (FileNotFoundError(2, "No such file or directory", "x.txt"), ["no such file: x.txt"]),
         (PermissionError(13, "Permission denied", "x.txt"), ["x.txt: Permission denied"]),
+        (OSError(errno.EFBIG, "File too large", "x.txt"), ["x.txt: File too large; free some and try again"]),
         (ValueError("our mistake"), None),
     ],
 )
