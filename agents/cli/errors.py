@@ -29,6 +29,12 @@ def describe(error: BaseException) -> list[str] | None:
     return [one_line(found)]
 
 
+def explained(error: BaseException) -> list[str]:
+    """Return the lines that explain ``error``, also of one that is our own mistake."""
+    found = f"{type(error).__name__}: {one_line(str(error))}"
+    return describe(error) or [f"{found} (unexpected; LEXSTREAM_LOG_LEVEL=DEBUG shows where)"]
+
+
 def _of_libraries(error: BaseException) -> list[str] | None:
     """Explain errors whose classes we do not import here: they would cost what the command line has to save."""
     if hasattr(error, "format_message"):
@@ -102,7 +108,7 @@ def exit_codes() -> Iterator[None]:
         if os.environ.get("LEXSTREAM_LOG_LEVEL") == "DEBUG":
             raise
         if type(error).__name__ != "NoArgsIsHelpError":
-            show_error(describe(error) or _unexpected(error))
+            show_error(explained(error))
         raise SystemExit(_exit_code(error)) from None
 
 
@@ -111,10 +117,6 @@ def _exit_code(error: BaseException) -> int:
 
     # Click's errors, and those of Typer in its place, know their own.
     return BAD_USAGE if isinstance(error, InvalidSettings) else getattr(error, "exit_code", 1)
-
-
-def _unexpected(error: BaseException) -> list[str]:
-    return [f"{type(error).__name__}: {one_line(str(error))} (unexpected; LEXSTREAM_LOG_LEVEL=DEBUG shows where)"]
 
 
 def _forget_stdout() -> None:

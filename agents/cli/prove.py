@@ -185,24 +185,27 @@ def _show(cli: Cli, report: dict[str, Any]) -> None:
 def _proven(cli: Cli, order: "Order", *, model: str | None, nodes: int | None) -> dict[str, Any]:
     import shutil
     import tempfile
+    from asyncio import CancelledError
 
     from agents.bench.broker import terminated_like_interrupted
+    from agents.cli.errors import explained
     from agents.cli.logs import quieten
     from agents.prove.report import report
     from schemas.errors import InvalidInput, LexstreamError
 
     quieten()
     folder = Path(tempfile.mkdtemp(prefix="lexstream-prove-"))
-    kept = None
+    kept: str | None = str(folder)  # whatever ends the run: what nobody foresaw is what logs are for
     try:
         with terminated_like_interrupted():
             found = report(_findings(cli, order, folder, model=model, nodes=nodes))
-        kept = None if found["verdict"] == "exactly once" else str(folder)
-    except InvalidInput:
+        kept = None if found["verdict"] == "exactly once" else kept
+    except (InvalidInput, KeyboardInterrupt):
+        kept = None
         raise
-    except LexstreamError as error:
-        kept = str(folder)
-        raise LexstreamError(f"{error} (the logs of the workers and of Kafka: {kept})") from error
+    except (Exception, CancelledError) as error:
+        said = "; ".join(explained(error))
+        raise LexstreamError(f"{said} (the logs of the workers and of Kafka: {kept})") from error
     finally:
         for unwanted in list(folder.glob("kafka/**/data")) if kept else [folder]:
             shutil.rmtree(unwanted, ignore_errors=True)

@@ -1,4 +1,5 @@
 import json
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -250,6 +251,34 @@ def test_a_run_that_could_not_be_done_is_one_line(
     assert capsys.readouterr().err.splitlines() == [
         f"lexstream: nothing came out within 60 s (the logs of the workers and of Kafka: {kept})"
     ]
+
+
+@pytest.mark.parametrize(
+    ("unforeseen", "said"),
+    [
+        (
+            ZeroDivisionError("by zero"),
+            "ZeroDivisionError: by zero (unexpected; LEXSTREAM_LOG_LEVEL=DEBUG shows where)",
+        ),
+        (OSError(28, "No space left on device"), "No space left on device; free some and try again"),
+        (CancelledError(), "CancelledError: (unexpected; LEXSTREAM_LOG_LEVEL=DEBUG shows where)"),
+    ],
+)
+def test_the_logs_of_a_run_that_ended_as_nobody_foresaw_are_kept(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    unforeseen: BaseException,
+    said: str,
+) -> None:
+    def ended(*_given: object, folder: Path, **_more: object) -> Findings:
+        (folder / "worker-0.log").touch()
+        raise unforeseen
+
+    monkeypatch.setattr(run, "prove", ended)
+    assert run_program(["prove"]) == 1
+    (log,) = tmp_path.glob("lexstream-prove-*/worker-0.log")
+    assert capsys.readouterr().err == f"lexstream: {said} (the logs of the workers and of Kafka: {log.parent})\n"
 
 
 def test_workers_get_the_settings_that_were_given_and_nothing_that_could_not_be_checked() -> None:
