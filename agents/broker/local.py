@@ -103,7 +103,7 @@ class LocalBroker:
             if self._member is None:
                 require_nodes(self._home, 1)
             if found := self._running():
-                return self._already(found[0])
+                return self._already(*found)
             if is_taken(self._address):
                 raise Unavailable(f"port {self._address.port} of {self._address.ip} is taken by another program")
             java = find_java(self._environment)
@@ -151,10 +151,10 @@ class LocalBroker:
         log = self._logs / "server.log"
         return BrokerStatus(pid is not None, address, self._data, log, pid=pid, version=version)
 
-    def _already(self, record: process.Record) -> BrokerStatus:
+    def _already(self, record: process.Record, found: psutil.Process) -> BrokerStatus:
         if record.address != str(self._address):
             raise Unavailable(f"the broker of {self._folder.parent} runs at {record.address} already: stop it first")
-        self._wait_for_answer(psutil.Process(record.pid), self._address)
+        self._wait_for_answer(found, self._address)
         return self.status()
 
     def _prepare(self) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import shutil
+import subprocess
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from agents.broker import LocalBroker, LocalCluster
 from agents.broker.address import free_port, free_ports
 from agents.broker.keeper import keep_running
 from agents.broker.local import BrokerStatus
-from agents.broker.process import Record
+from agents.broker.process import Record, remember
 from agents.broker.room import lack_of_room
 from schemas.errors import NoSpace, Unavailable
 
@@ -127,6 +128,26 @@ async def test_up_goes_on_trying_to_start_a_broker_for_which_there_is_no_room(
         assert not keeper.done()
         keeper.cancel()
     assert "the local broker: no space left for " in caplog.text
+
+
+def test_a_broker_that_dies_between_two_looks_at_it_is_unavailable_like_any_that_ended(
+    broker: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, found = broker.status(), killed()
+    record = Record(found.pid, 0.0, status.address, "4.1.0")
+    status.data.parent.mkdir(parents=True)
+    remember(record, path=status.data.parent / "broker.json")
+    monkeypatch.setattr("agents.broker.process.find", lambda *_, **__: found)
+    with pytest.raises(Unavailable, match="Kafka ended while it started"):
+        broker.start()
+
+
+def killed() -> psutil.Process:
+    """Return a process that ran a moment ago."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        found = psutil.Process(child.pid)
+        child.kill()
+    return found
 
 
 def test_a_home_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
