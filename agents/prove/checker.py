@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, Final
 
 from agents.prove.commands import CommandBook
@@ -39,6 +40,9 @@ FAULTS: Final = {
 }
 """What may be wrong, each with how it is told."""
 _EXAMPLES: Final = 5
+_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What comes of looking into a message that is not as documented; it is counted, and the proof goes on."""
+_OFFSET_DIGITS: Final = 19
 _ERRORS: Final = "__connect.errors."
 _FACTS: Final = ("topic", "partition", "offset", "exception.class.name", "stage")
 Headers = Sequence[tuple[str, bytes]]
@@ -130,7 +134,8 @@ class Checker:
         self.n_enriched += 1
         self.sequences[message.topic, message.partition].add(message.value)
         headers = _text(message.headers)
-        topic, partition, offset = headers.get("lexstream-source", "//").rsplit("/", 2)
+        source, _, offset = headers.get("lexstream-source", "").rpartition("/")
+        topic, _, partition = source.rpartition("/")
         digest = headers.get("lexstream-model", "").removeprefix(f"{PROJECT}/{DEPLOYMENT}=")
         place = self._arrived(message, topic, _number(partition), _number(offset), digest)
         if place is None:
@@ -138,7 +143,7 @@ class Checker:
         self.n_long += is_long(self.seed, place)
         if poison(self.seed, place):
             self._fault("wrongOutcome", f"{place.id} was enriched")
-        elif problem := self._wrong_answer(message, place, headers, digest):
+        elif problem := self._problem(message, place, headers, digest):
             self._fault("wrongAnswer", f"{place.id}: {problem}")
 
     def dead_letter(self, message: Seen) -> None:
@@ -158,17 +163,24 @@ class Checker:
 
     def control_event(self, message: Seen) -> None:
         """Take down what became of a switch or a command."""
-        event = json.loads(message.value or b"{}")
-        self.commands.event(event)
-        if event.get("event") == "switched" and event.get("project") == PROJECT:
-            details = event["details"]
-            switch = Switch(details["offset"], details["to"])
-            self.switches[details["topic"], details["partition"]].append(switch)
+        try:
+            event = json.loads(message.value or b"{}")
+            self.commands.event(event)
+            if event.get("event") == "switched" and event.get("project") == PROJECT:
+                details = event["details"]
+                switch = Switch(index(details["offset"]), str(details["to"]))
+                self.switches[details["topic"], details["partition"]].append(switch)
+        except _UNREADABLE as error:
+            self._fault("command", _unreadable("a control event", error))
 
     def registry_record(self, message: Seen) -> None:
         """Take a record of the registry down."""
-        if message.key and message.value:
+        if not message.key or not message.value:
+            return
+        try:
             self.commands.record(message.key.decode(), json.loads(message.value))
+        except _UNREADABLE as error:
+            self._fault("command", _unreadable("a record of the registry", error))
 
     def compare(self, topic: str, seen: Mapping[int, Bytes]) -> None:
         """Hold what another reader saw of an output topic against what we saw."""
@@ -209,6 +221,12 @@ class Checker:
             self._fault("reordered", f"{where} after {last}, in partition {message.partition} of {message.topic}")
         return Place(self.inputs[topic], offset * PARTITIONS + partition)
 
+    def _problem(self, message: Seen, place: Place, headers: Mapping[str, str], digest: str) -> str | None:
+        try:
+            return self._wrong_answer(message, place, headers, digest)
+        except _UNREADABLE as error:
+            return _unreadable("it", error)
+
     def _wrong_answer(self, message: Seen, place: Place, headers: Mapping[str, str], digest: str) -> str | None:
         document, event_id = json.loads(message.value or b"{}"), place.id
         results = document.get("results", [])
@@ -237,4 +255,9 @@ def _text(headers: Headers) -> dict[str, str]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else -1
+    return int(text) if text.isdecimal() and len(text) <= _OFFSET_DIGITS else -1
+
+
+def _unreadable(what: str, error: Exception) -> str:
+    """Name only the class of the error: its message may quote the message."""
+    return f"{what} cannot be read ({type(error).__name__})"

@@ -1,7 +1,9 @@
+import json
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -122,6 +124,74 @@ def test_an_answer_of_another_model_than_the_header_says_is_found() -> None:
     honest, lying = enriched(place, OLD), enriched(place, NEW)
     judge.enriched(Seen(honest.topic, honest.partition, honest.key, lying.value, honest.headers))
     assert after(judge) == {"wrongAnswer": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"no JSON",
+        b"\xff",
+        b"[" * 200_000,
+        b"[]",
+        b"null",
+        json.dumps({"results": [1]}).encode(),
+        json.dumps({"results": [{}]}).encode(),
+        json.dumps({"results": [{"model": None}]}).encode(),
+        json.dumps({"results": [{"model": {"digest": OLD}}]}).encode(),
+        json.dumps({"results": [{"model": {"digest": OLD}, "entities": [{"category": OLD, "offset": "0"}]}]}).encode(),
+        json.dumps({"results": 7}).encode(),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_wrong_and_the_count_goes_on(value: bytes) -> None:
+    place = last(LaneName.BULK)
+    judge = checker()
+    answer_all(judge, but=place)
+    with suppress(ValueError, TypeError, RecursionError):
+        value = json.dumps(json.loads(enriched(place).value or b"") | json.loads(value)).encode()
+    judge.enriched(replace(enriched(place), value=value))
+    assert after(judge) == {"wrongAnswer": 1}
+    assert "it cannot be read (" in judge.examples["wrongAnswer"][0]
+
+
+@pytest.mark.parametrize("source", [b"documents", b"documents/0", b"//", b"documents/0/" + b"9" * 5000, b"\xff/a/b"])
+def test_an_answer_with_a_source_that_cannot_be_read_is_one_of_no_event(source: bytes) -> None:
+    judge = checker()
+    answer_all(judge)
+    headers = [("lexstream-source", source)]
+    judge.enriched(replace(enriched(GOOD[0]), headers=headers))
+    assert after(judge) == {"unexpected": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"no JSON",
+        b"[]",
+        b'{"project": "prove", "event": "switched"}',
+        b'{"project": "prove", "event": "switched", "details": {"topic": [], "partition": 0, "offset": 0, "to": "x"}}',
+        b'{"project": "prove", "event": "switched", "details": {"topic": "a", "partition": 0, "offset": "0"}}',
+        b'{"commandId": [], "event": "accepted"}',
+    ],
+)
+def test_a_control_event_that_cannot_be_read_is_a_fault_and_the_count_goes_on(value: bytes) -> None:
+    judge = checker()
+    answer_all(judge)
+    judge.control_event(Seen("control-events", 0, b"x", value, []))
+    assert after(judge) == {"command": 1}
+    assert "a control event cannot be read (" in judge.examples["command"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(b"\xff", b"{}"), (b"deployment/x", b"no JSON"), (b"deployment/x", b"{}"), (b"model/x", b"[]")]
+)
+def test_a_record_of_the_registry_that_cannot_be_read_is_a_fault_and_the_count_goes_on(
+    key: bytes, value: bytes
+) -> None:
+    judge = checker()
+    answer_all(judge)
+    judge.registry_record(Seen("registry", 0, key, value, []))
+    assert after(judge) == {"command": 1}
+    assert "a record of the registry cannot be read (" in judge.examples["command"][0]
 
 
 def test_poison_that_was_enriched_is_found() -> None:
