@@ -15,6 +15,7 @@ from agents.settings import Settings
 
 _AS_BY_DEFAULT: Final = (
     "session_timeout_s",  # frozen workers wake behind it
+    "transaction_timeout_s",  # what the dead left open is waited for in the end, and the end may take a minute
     "window_tokens",  # some documents are longer than it
     "max_message_bytes",  # and none than that
     "dead_letter_limit",  # far above the share of poison

@@ -293,6 +293,7 @@ def test_workers_get_the_settings_that_were_given_and_nothing_that_could_not_be_
     "setting",
     [
         {"session_timeout_s": 30.0},
+        {"transaction_timeout_s": 60.0},
         {"window_tokens": 100_000},
         {"max_message_bytes": 16_384},
         {"dead_letter_limit": 0.01},
