@@ -90,7 +90,9 @@ def reason(findings: Findings) -> str:
     found = [f"{count} {FAULTS[name]}" for name, count in findings.checker.faults.items() if count]
     if findings.n_held_back:
         found.append(f"{findings.n_held_back} messages held back by a transaction that nobody ended")
-    if findings.n_uncommitted != 0:
+    if findings.n_uncommitted is None:
+        found.append("Kafka did not say how far the group has committed")
+    elif findings.n_uncommitted:
         found.append(f"{findings.n_uncommitted} events not consumed, says the group")
     if found:
         return ", ".join(found)

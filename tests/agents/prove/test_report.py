@@ -35,7 +35,7 @@ def never_swapped() -> Findings:
         (findings(), Verdict.EXACTLY_ONCE, "400 events and 2 murders"),
         (lost_one(), Verdict.BROKEN, "1 lost"),
         (findings(n_uncommitted=3), Verdict.BROKEN, "3 events not consumed"),
-        (findings(n_uncommitted=None), Verdict.BROKEN, "not consumed"),
+        (findings(n_uncommitted=None), Verdict.BROKEN, "Kafka did not say how far the group has committed"),
         (findings(deeds=[]), Verdict.NOTHING_PROVEN, "nobody was murdered"),
         (findings(deeds=HARMLESS), Verdict.NOTHING_PROVEN, "nobody was murdered"),
         (findings(deeds=[*HARMLESS, KILLED, KILLED]), Verdict.EXACTLY_ONCE, "400 events and 2 murders"),
@@ -47,7 +47,7 @@ def test_the_verdict_is_good_only_where_somebody_died_and_nothing_is_wrong(
 ) -> None:
     made = report(found)
     assert made["verdict"] == verdict
-    assert reason in made["reason"]
+    assert made["reason"].startswith(reason)
 
 
 def test_the_report_says_what_was_done_and_what_came_out() -> None:
