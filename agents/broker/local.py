@@ -195,8 +195,8 @@ class LocalBroker:
         console, log = self._logs / "console.log", self._logs / "server.log"
         seen = log.stat().st_size if log.exists() else 0
         child = process.launch([*command, "kafka.Kafka", str(self._properties)], console=console)
-        record = process.Record(child.pid, child.create_time(), str(self._address), kafka.version)
         try:
+            record = process.Record(child.pid, child.create_time(), str(self._address), kafka.version)
             process.remember(record, path=self._record)
             self._wait_for_answer(child, self._address)
         except Unavailable as error:

@@ -130,6 +130,21 @@ async def test_up_goes_on_trying_to_start_a_broker_for_which_there_is_no_room(
     assert "the local broker: no space left for " in caplog.text
 
 
+def test_a_broker_whose_start_is_interrupted_before_anybody_knows_of_it_is_killed_again(
+    broker: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids: list[int] = []
+
+    def interrupted(pid: int, *_: object) -> None:
+        pids.append(pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agents.broker.process.Record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broker.start()
+    assert [psutil.pid_exists(pid) for pid in pids] == [False]
+
+
 def test_a_broker_that_dies_between_two_looks_at_it_is_unavailable_like_any_that_ended(
     broker: LocalBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
