@@ -294,11 +294,13 @@ class _Run:
         return self._group.n_uncommitted() == 0
 
     def _finish(self) -> None:
+        over_s = self._timeline.now_s
         self._moment("counting")
         self._murderer.close()
         self._trainers.stop()
         self._workers.stop()
         self._reader.finish(_FINISH_S)
+        self._timeline.end(over_s, complete=self._checker.complete)
         seen = {place: self._checker.sequences[self._enriched, place].n_messages for place in range(PARTITIONS)}
         self._straggler.finish(seen, _FINISH_S)
         self._check()

@@ -38,9 +38,21 @@ class Timeline:
         self.last_out_s = now
         _count(self.out_per_s, now)
 
+    def end(self, at_s: float, *, complete: bool) -> None:
+        """Count the silence at the end, too, if more was waited for: of a run that stalled it is the longest.
+
+        Args:
+            at_s: When nothing more was waited for.
+            complete: Whether everything had come out.
+        """
+        if complete:
+            return
+        self.longest_silence_s = max(self.longest_silence_s, at_s - self.last_out_s)
+        _extend(self.out_per_s, at_s)
+
     @property
     def n_seconds(self) -> int:
-        """Seconds that have a count, of what was published or came out."""
+        """Seconds that were watched: until the last that was published or came out, or until the end of a stall."""
         return max(len(self.in_per_s), len(self.out_per_s))
 
     @property
@@ -55,6 +67,9 @@ class Timeline:
 
 
 def _count(per_s: list[int], at_s: float) -> None:
-    second = int(at_s)
-    per_s.extend([0] * (second + 1 - len(per_s)))
-    per_s[second] += 1
+    _extend(per_s, at_s)
+    per_s[int(at_s)] += 1
+
+
+def _extend(per_s: list[int], at_s: float) -> None:
+    per_s.extend([0] * (int(at_s) + 1 - len(per_s)))

@@ -74,6 +74,7 @@ def test_a_worker_that_commits_before_it_produces_is_caught_losing(
     code, found = prove(capsys, "--home", str(home), *words)
     assert (code, found["verdict"]) == (1, "not exactly once")
     assert found["faults"]["lost"] > 0
+    assert found["timeline"]["cameOutPerS"][-2:] == [0, 0], "the wait at the end is not shown"
     assert found["faults"]["duplicate"] == 0
 
 
