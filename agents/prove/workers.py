@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -216,14 +216,12 @@ class Workers:
 
 def partitions_of(slot: Slot) -> list[tuple[str, int]]:
     """Return the input partitions that a worker had when it last spoke of them."""
-    for line in reversed(_lines(slot.log, since=slot.said_before)):
-        with suppress(orjson.JSONDecodeError):
-            said = orjson.loads(line)
-            if said.get("action") == "assigned":
-                named = (name.rpartition("/") for name in said["partitions"])
-                return [(topic, int(number)) for topic, _, number in named]
-            if said.get("action") == "revoked":
-                return []
+    for said in _said_last(slot):
+        if said.get("action") == "assigned":
+            named = (name.rpartition("/") for name in said["partitions"])
+            return [(topic, int(number)) for topic, _, number in named]
+        if said.get("action") == "revoked":
+            return []
     return []
 
 
@@ -243,13 +241,19 @@ def _spawn(program: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
 
 def _why(slot: Slot) -> str:
     """Return the class of the error that a worker's last process left with, by its log."""
-    for line in reversed(_lines(slot.log, since=slot.said_before)):
-        with suppress(orjson.JSONDecodeError):
-            said = orjson.loads(line)
-            if said.get("action") == "leave":
-                return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
+    for said in _said_last(slot):
+        if said.get("action") == "leave":
+            return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
     raised = _RAISED.match(_last_line(slot))
     return raised[1] if raised else "without a word"
+
+
+def _said_last(slot: Slot) -> Iterator[dict[str, Any]]:
+    """Return what its process logged, the last first; other lines may be anything, also JSON that is no object."""
+    for line in reversed(_lines(slot.log, since=slot.said_before)):
+        with suppress(orjson.JSONDecodeError):
+            if isinstance(said := orjson.loads(line), dict):
+                yield said
 
 
 def _last_line(slot: Slot) -> str:

@@ -93,7 +93,9 @@ def test_whose_partitions_stand_still_is_read_off_the_victims_log(workers: Worke
         {"action": "assigned", "partitions": ["n.documents/1"]},
     ]
     for n_lines, partitions in ((1, [("n.documents", 0), ("n.documents", 10)]), (2, []), (3, [("n.documents", 1)])):
-        victim.log.write_text("".join(json.dumps(line) + "\n" for line in lines[:n_lines]) + "no JSON\n")
+        victim.log.write_text(
+            "".join(json.dumps(line) + "\n" for line in lines[:n_lines]) + 'no JSON\n[]\n"a"\n7\nnull\n'
+        )
         assert partitions_of(victim) == partitions
     murderer = Murderer(workers, None, now_s=Clock())
     murderer.begin(murder(Kind.KILL))
@@ -243,7 +245,7 @@ def test_a_worker_that_would_end_again_ends_the_run_with_its_last_words(
 def test_why_a_worker_left_by_itself_is_read_off_its_log(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     def fenced(_program: object, log: Path) -> "subprocess.Popen[bytes]":
         log.write_text(
-            '{"action": "leave", "message": "leaving: Fenced: another took over\\nframes"}\n{"message": "x"}'
+            '{"action": "leave", "message": "leaving: Fenced: another took over\\nframes"}\n{"message": "x"}\n3\n'
         )
         return subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"], stdin=subprocess.PIPE)
 
