@@ -54,7 +54,7 @@ def prove(
             min=10,
             max=_MOST_S,
             help="How long events are published and processes murdered.",
-            show_default="60, or longer for more than 150,000 events",
+            show_default=f"the events / {_EVENTS_A_SECOND:,}, with --model / {_REAL_A_SECOND}; at least {_LEAST_S:.0f}",
         ),
     ] = None,
     model: Annotated[
@@ -220,15 +220,19 @@ def _order(
     from agents.prove.workers import Membership, Sabotage
     from schemas.errors import InvalidSettings
 
-    if problems := list(_problems(model=model, only=only, sabotage=sabotage)):
-        raise InvalidSettings(problems)
     events = given["events"] or (_REAL if model else _ECHOED)
     a_second = _REAL_A_SECOND if model else _EVENTS_A_SECOND
+    seconds = given["seconds"] or max(_LEAST_S, events / a_second)
+    problems = list(_problems(model=model, only=only, sabotage=sabotage))
+    if seconds > _MOST_S:
+        problems.append(_too_long(events, a_second))
+    if problems:
+        raise InvalidSettings(problems)
     kills = _REAL_KILL_EVERY_S if model else KILL_EVERY_S
     return Order(
         given["seed"],
         events,
-        given["seconds"] or max(_LEAST_S, events / a_second),
+        seconds,
         n_workers=given["workers"],
         sabotage=Sabotage(sabotage) if sabotage else None,
         membership=Membership(given["members"]),
@@ -248,6 +252,11 @@ def _problems(*, model: str | None, only: list[str], sabotage: str | None) -> It
         yield "--sabotage: got --model, too; workers that are wrong on purpose serve the echo"
     if sabotage and only:
         yield "--sabotage: got --only, too; only what finds that mistake is done to such workers"
+
+
+def _too_long(events: int, a_second: int) -> str:
+    most = int(_MOST_S * a_second)
+    return f"--events: got {events}, more than a day at {a_second} a second; expected at most {most}, or --seconds, too"
 
 
 def _findings(cli: Cli, order: "Order", folder: Path, *, model: str | None, nodes: int | None) -> "Findings":

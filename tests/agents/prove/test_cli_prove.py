@@ -172,10 +172,41 @@ def test_what_could_prove_nothing_is_refused_before_anything_is_started(
 
 
 @pytest.mark.parametrize("seconds", ["86401", "inf", "nan"])
-def test_a_run_takes_a_day_at_most(capsys: pytest.CaptureFixture[str], orders: list[Order], seconds: str) -> None:
+def test_events_are_published_for_a_day_at_most(
+    capsys: pytest.CaptureFixture[str], orders: list[Order], seconds: str
+) -> None:
     assert run_program(["prove", "--seconds", seconds]) == 2
     assert "'--seconds': Input should be less than or equal to 86400" in capsys.readouterr().err
     assert orders == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--events", "216000001"], "got 216000001, more than a day at 2500 a second; expected at most 216000000"),
+        (
+            ["--events", "2160001", "--model", "loans/v3"],
+            "got 2160001, more than a day at 25 a second; expected at most 2160000",
+        ),
+    ],
+)
+def test_more_events_than_a_day_takes_are_refused_unless_it_is_said_how_fast_they_come(
+    capsys: pytest.CaptureFixture[str], orders: list[Order], words: list[str], said: str
+) -> None:
+    assert run_program(["prove", *words]) == 2
+    assert capsys.readouterr().err == f"lexstream: --events: {said}, or --seconds, too\n"
+    assert orders == []
+    assert run_program(["prove", "--events", "216000000", "--json"]) == 0
+    assert run_program(["prove", "--events", "300000000", "--seconds", "3600", "--json"]) == 0
+    assert [order.seconds for order in orders] == [86_400, 3600]
+
+
+def test_help_says_how_long_events_are_published_with_a_model_and_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert run_program(["prove", "--help"]) == 0
+    assert "the events / 2,500, with --model / 25; at least 60" in capsys.readouterr().out
 
 
 def test_a_deed_that_can_be_done_is_enough(orders: list[Order]) -> None:
