@@ -2,7 +2,7 @@
 
 Another backend, or other documents in the same forward pass, move confidences a little. So the rule is that of an
 artefact's self-test: what the model is sure of has to come back with about the same confidence, and it may be sure of
-nothing else.
+nothing that it had not found at all.
 """
 
 import json
