@@ -21,7 +21,8 @@ def asked(settings: Settings, model: str, folder: Path) -> Corpus:
         folder: Of the run.
 
     Raises:
-        LexstreamError: There is no such model, or it does not answer.
+        InvalidInput: No model has this name, or several have.
+        LexstreamError: The model cannot be asked: it is damaged or does not answer, or there is no such digest.
     """
     corpus = folder / "corpus.json"
     given = {
