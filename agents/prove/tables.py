@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agents.bench.tables import TIMES
 from agents.prove.chart import chart
 from agents.prove.checker import FAULTS
 from agents.prove.report import Verdict
@@ -35,9 +36,6 @@ def show(report: dict[str, Any], console: Console) -> None:
     style = _STYLES[report["verdict"]]
     mark = "✓" if report["verdict"] == Verdict.EXACTLY_ONCE else "✗"
     console.print(f"[{style}]{mark} {report['verdict']}[/{style}]: {report['reason']}")
-
-
-TIMES = "\u00d7"
 
 
 def _murders(report: dict[str, Any]) -> Table:
