@@ -103,12 +103,20 @@ class GuardedBatch:
         return next(self._batch)  # the marker of a transaction, which the broker wrote
 
     def __iter__(self) -> Iterator[Any]:
+        n_bytes = 0
+        for record in self._read():
+            n_bytes += len(record.key or b"") + len(record.value or b"")
+            yield record
+        self._spend(n_bytes)  # nobody asks for the next batch before the end of this one
+
+    def _read(self) -> Iterator[Any]:
         expected = self._batch.base_offset
         try:
             for record in self._batch:
-                self._spend(len(record.key or b"") + len(record.value or b""))
                 expected = record.offset + 1
                 yield record
+        except MemoryError:  # ours, not the batch's: its events are as good as before
+            raise
         except Exception as error:
             yield from self._unread(expected, error)
 

@@ -3,6 +3,7 @@
 import logging
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record._crecords import default_records
 
-from agents.batches import GuardedRecords, guard_batches, why_unreadable
+from agents.batches import GuardedBatch, GuardedRecords, guard_batches, why_unreadable
 from schemas.errors import UnreadableRecord
+from tests.agents.factories import FakeRecord
 from tests.hostile.raw_batches import Compression, Message, RawBatch
 
 LARGEST = 1_000_000
@@ -84,6 +86,37 @@ def test_a_fetch_hands_out_a_few_large_batches_and_leaves_the_rest_for_the_next(
     batches = [RawBatch([Message(b"0" * LARGEST)], "zstd") for _ in range(10)]
     found = fetched(*batches)
     assert [record.offset for record in found] == [0, 1, 2, 3]
+
+
+@dataclass
+class Batch:
+    """Three good records, of which something may be in the way of the last."""
+
+    problem: Exception | None = None
+    base_offset: int = 7
+    next_offset: int = 10
+    max_timestamp: int = 0
+    timestamp_type: int = 0
+
+    def __iter__(self) -> Iterator[FakeRecord]:
+        yield FakeRecord(offset=7)
+        yield FakeRecord(offset=8)
+        if self.problem:
+            raise self.problem
+        yield FakeRecord(offset=9)
+
+
+def test_a_moment_without_memory_leaves_no_good_record_without_its_content() -> None:
+    with pytest.raises(MemoryError):
+        list(GuardedBatch(Batch(MemoryError()), spend=lambda _: None))
+
+
+def test_a_mistake_of_ours_leaves_no_good_record_without_its_content() -> None:
+    def mistaken(n_bytes: int) -> None:
+        raise ValueError(n_bytes)
+
+    with pytest.raises(ValueError, match="105"):
+        list(GuardedBatch(Batch(), spend=mistaken))
 
 
 def test_what_is_said_of_an_unreadable_batch_does_not_quote_it(caplog: pytest.LogCaptureFixture) -> None:
