@@ -1,5 +1,7 @@
-"""A window's answers of one partition to the messages of its transaction. Pure."""
+"""A window's answers of one partition to the messages of its transaction. Pure, but for the log of what is our bug."""
 
+import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ from schemas.errors import (
     TasksFailed,
     forget_frames,
 )
+
+logger = logging.getLogger(__name__)
 
 _OVERHEAD = 256
 """What a batch of one message has around key, value and headers, generously."""
@@ -113,6 +117,7 @@ class Answering:
         self._enricher = enricher
         self._codec = codec
         self._limit = limit
+        self._said: set[type[Exception]] = set()
 
     def outcome(self, asked: Iterable[Asked], *, routes: Routes, served: Mapping[Key, str], now_ms: int) -> Outcome:
         """Return the messages for ``asked``, which are of one partition, in order.
@@ -163,12 +168,20 @@ class Answering:
         try:
             document = self._document(record, event, one, at)
             return document, self._codec.encode(document)
-        except EventError:
+        except (EventError, MemoryError):  # without memory no document can be made: that is not the event's fault
             raise
         except Exception as error:
+            self._say(error)
             # What nobody foresaw about one document must not stop its partition for ever; when it is about all of
             # them, the dead letter limit stops us. The library's own words may quote the document.
             raise EncodeError(f"the enriched document could not be made: {type(error).__name__}") from error
+
+    def _say(self, error: Exception) -> None:
+        """Log where it broke, once for each class, without the error's own words: they may quote the document."""
+        if (kind := type(error)) not in self._said:
+            self._said.add(kind)
+            frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+            logger.error("a document could not be made: %s\n%s", kind.__name__, frames, extra={"action": "dead_letter"})
 
     def _document(self, record: Record, event: DocumentEvent, one: Asked, at: str) -> EnrichedDocument:
         assert not isinstance(one.answer, ModelError)  # noqa: S101 - the caller looked

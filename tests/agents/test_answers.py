@@ -2,14 +2,14 @@
 
 import gc
 import weakref
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 import pytest
 
 from agents.enrich import Enricher, timestamp
-from agents.hotloop.answers import Answering, Asked, Outcome
+from agents.hotloop.answers import Answering, Asked, EnrichedEncoder, Outcome
 from agents.hotloop.decode import Item
 from agents.inference import Answer
 from agents.lanes import Lane
@@ -35,13 +35,14 @@ def answering(
     dead_limit: int = 1_000_000,
     index: StringIndexType = StringIndexType.CODE_POINT,
     text: bool = True,
+    codec: EnrichedEncoder | None = None,
 ) -> Answering:
     return Answering(
         Lane("n.documents", "n.enriched"),
         dead_letters="n.dead-letters",
         control_events="n.control-events",
         enricher=Enricher(include_text=text, string_index_type=index),
-        codec=EnrichedCodec(),
+        codec=codec or EnrichedCodec(),
         limit=lambda topic: dead_limit if topic == "n.dead-letters" else limit,
     )
 
@@ -218,6 +219,28 @@ def test_what_nobody_foresaw_about_one_document_is_its_dead_letter_alone() -> No
     assert [message.topic for message in found.messages] == ["n.dead-letters", "n.enriched"]
     error = DeadLetter.from_headers(found.messages[0].headers)
     assert (error.stage, error.error) == ("encode", "EncodeError")
+
+
+@dataclass
+class BrokenEncoder:
+    error: Exception
+
+    def encode(self, document: object) -> bytes:
+        raise self.error
+
+
+def test_a_bug_of_ours_is_logged_once_with_its_place_and_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    events = [asked(item(offset=1), served()), asked(item(offset=2), served())]
+    found = outcome(*events, before=KNOWN, codec=BrokenEncoder(KeyError("secret")))
+    assert found.dead == {"EncodeError": 2}
+    assert caplog.text.count("a document could not be made: KeyError") == 1
+    assert ", in encode\n    raise self.error" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_moment_without_memory_makes_no_dead_letter() -> None:
+    with pytest.raises(MemoryError):
+        outcome(asked(item(), served()), before=KNOWN, codec=BrokenEncoder(MemoryError()))
 
 
 def test_a_dead_letter_that_does_not_fit_stops_us_and_says_what_to_change() -> None:
