@@ -91,6 +91,17 @@ class _Stage:
         self.children: dict[str, Child] = {}
         self.lines: dict[str, Line] = {}
 
+    async def start(self, spec: Spec, own: Mapping[str, Settings]) -> None:
+        """Start all subjects at the same time. Whatever comes between, ``stop`` ends those that are ready."""
+        specs = [replace(spec, kind=name, settings=child_settings(own[name]) if name in own else {}) for name in TITLES]
+        results = await asyncio.gather(*map(self._start, specs), return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _start(self, spec: Spec) -> None:
+        self.children[spec.kind] = await Child.start(spec, log=self.folder / f"{spec.kind}.log")
+
     async def retire(self, *names: str) -> None:
         """End subjects that are done: waiting for their turn, they take some of the processors from the others."""
         await asyncio.gather(*(self.children[name].stop() for name in names))
@@ -113,25 +124,12 @@ async def _stage(settings: Settings, spec: Spec, folder: Path, on_step: OnStep) 
         await topics.create()
         on_step(START)
         stack.push_async_callback(stage.stop)
-        stage.children |= {child.name: child for child in await _started(spec, own, folder)}
+        await stage.start(spec, own)
         for name in KAFKA_SUBJECTS:
             line = stage.lines[name] = Line(own[name], check=stage.children[name].check)
             stack.callback(line.close)
             line.open()
         yield stage
-
-
-async def _started(spec: Spec, own: Mapping[str, Settings], folder: Path) -> list[Child]:
-    """Start all subjects at the same time; if one does not get ready, end the others."""
-    specs = [replace(spec, kind=name, settings=child_settings(own[name]) if name in own else {}) for name in TITLES]
-    starting = [Child.start(each, log=folder / f"{each.kind}.log") for each in specs]
-    results = await asyncio.gather(*starting, return_exceptions=True)
-    children = [result for result in results if isinstance(result, Child)]
-    for result in results:
-        if isinstance(result, BaseException):
-            await asyncio.gather(*(child.stop() for child in children))
-            raise result
-    return children
 
 
 def _own_settings(settings: Settings) -> dict[str, Settings]:
