@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from agents.cli.context import Cli
@@ -78,20 +78,26 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do ``work`` while the block runs, and end it with the block.
 
     Raises:
-        LexstreamError: If the work failed before.
+        LexstreamError: If the work failed before: also where the block failed, since it waited for what the work does.
     """
     task = asyncio.create_task(work)
     try:
         yield
-        if task.done() and not task.cancelled() and (error := task.exception()):
-            raise LexstreamError(str(error)) from error
+    except Exception:
+        _require_sound(task)
+        raise
+    else:
+        _require_sound(task)
     finally:
         await _cancel(task)
+
+
+def _require_sound(task: asyncio.Task[None]) -> None:
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        raise LexstreamError(str(error) or type(error).__name__) from error
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)  # our own cancellation comes out of it
