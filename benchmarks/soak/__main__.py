@@ -8,7 +8,7 @@ every minute, 1.8 % broken on purpose. Every five minutes another model is deplo
 so it is loaded as a whole while the one before serves. Every five seconds lag, memory, file descriptors, threads and
 processor time are read. At the end a read_committed reader that shares no code with the worker has counted.
 
-Ctrl-C ends the run early, with a report of what there is. Exit code 1: not steady.
+Linux only. Ctrl-C ends the run early, with a report of what there is. Exit code 1: not steady.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from benchmarks.soak.models import prepared
 from benchmarks.soak.plot import svg
 from benchmarks.soak.report import Verdict, report
 from benchmarks.soak.run import OnMoment, Order, Run
+from benchmarks.soak.sampling import require_linux
 from benchmarks.soak.tables import show
 from schemas.errors import LexstreamError
 
@@ -83,6 +84,7 @@ def shown(console: Console, seconds: float) -> Iterator[OnMoment]:
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
     """Do a run and return its report."""
+    require_linux()
     require_client()
     quieten()
     name = f"lexstream-soak-{secrets.token_hex(4)}"

@@ -1,8 +1,11 @@
 """What a process takes, read every few seconds."""
 
+import sys
 from dataclasses import dataclass
 
 import psutil
+
+from schemas.errors import InvalidInput
 
 _MEGABYTE = 2**20
 
@@ -42,6 +45,18 @@ class Sample:
     lag: int
     worker: Reading | None
     broker: Reading | None
+
+
+def require_linux() -> None:
+    """See that the system says which part of a process's memory no file backs.
+
+    Raises:
+        InvalidInput: It does not.
+    """
+    if not psutil.LINUX:
+        raise InvalidInput(
+            [f"the soak runs on Linux only, which alone tells what memory no file backs; got {sys.platform}"]
+        )
 
 
 def read(process: psutil.Process | None) -> Reading | None:

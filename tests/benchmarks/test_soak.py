@@ -2,14 +2,17 @@
 
 import io
 import json
+import sys
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
+import psutil
 import pytest
 from rich.console import Console
 
 from agents.prove.checker import Seen
 from agents.prove.events import PARTITIONS, LaneName, Place, places
+from benchmarks.soak import __main__ as soak
 from benchmarks.soak.events import LONG_CHARS, Traffic
 from benchmarks.soak.plot import svg, used
 from benchmarks.soak.report import Findings, Swap, Verdict, report
@@ -279,3 +282,11 @@ def test_the_picture_marks_the_swaps_and_the_tables_show_the_verdict(taken: list
 
 def test_a_process_that_ended_has_no_reading() -> None:
     assert read(None) is None
+
+
+def test_a_system_that_does_not_tell_what_the_soak_counts_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "LINUX", False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "argv", ["soak"])
+    with pytest.raises(SystemExit, match=r"Linux only, .* got darwin"):
+        soak.main()
