@@ -29,6 +29,7 @@ from agents.bench.stats import percentile
 from agents.bench.traffic import PARTITIONS, Line, Passage
 from agents.broker import LocalBroker
 from agents.broker.address import free_port
+from agents.prove.broker import alone
 from agents.settings import Settings
 from agents.topics import create_topics
 from benchmarks.soak.deploying import TASK, deploy, register
@@ -76,9 +77,7 @@ async def serving(brokers: str, folder: Path) -> AsyncIterator[tuple[Settings, L
     CONSOLE.print("making the models, and finding out how they run best here: about a minute")
     models = prepared((folder / "store").as_uri(), folder / "transformers")
     labels = list(models.digests)
-    settings = Settings(
-        brokers=brokers, store=(folder / "store").as_uri(), default_tasks=[TASK], metrics_port=0, home=folder
-    )
+    settings = own_settings(brokers, folder)
     await create_topics(settings, PARTITIONS)
     await register(settings, models.digests)
     worker = start_worker(settings, folder / "worker.log")
@@ -90,6 +89,19 @@ async def serving(brokers: str, folder: Path) -> AsyncIterator[tuple[Settings, L
     finally:
         line.close()
         await asyncio.to_thread(_stop, worker)
+
+
+def own_settings(brokers: str, folder: Path) -> Settings:
+    """Return settings for the Kafka of this run, whatever the environment says of another one."""
+    return alone(
+        Settings(),
+        "lexstream-swaps",
+        brokers=brokers,
+        security_protocol="PLAINTEXT",
+        store=(folder / "store").as_uri(),
+        default_tasks=[TASK],
+        home=folder,
+    )
 
 
 def _stop(worker: "subprocess.Popen[bytes]") -> None:

@@ -1,18 +1,19 @@
 """The worker that serves: the real program, in a process of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from agents.cli.options import arguments
-from agents.settings import Settings
+from agents.cli.options import OPTIONS, PASSWORDS, arguments
+from agents.settings import PREFIX, Settings
 
-_TOLD = ("brokers", "security_protocol", "namespace", "group", "store", "default_tasks", "metrics_port")
+_PASSWORDS = frozenset(f"{PREFIX}{name.upper()}" for name in PASSWORDS)
 
 
 def start_worker(settings: Settings, log: Path) -> "subprocess.Popen[bytes]":
-    """Start ``lexstream worker``; it writes what it says to ``log``."""
-    told = {name: getattr(settings, name) for name in _TOLD}
+    """Start ``lexstream worker``; it writes what it says to ``log``, and takes only passwords from the environment."""
+    told = {name: getattr(settings, name) for name in OPTIONS}
     with log.open("wb") as said:
         return subprocess.Popen(
             [sys.executable, "-m", "agents.cli.main", "worker", *arguments({**told, "log_format": "json"})],
@@ -20,4 +21,7 @@ def start_worker(settings: Settings, log: Path) -> "subprocess.Popen[bytes]":
             stdout=said,
             stderr=said,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end the worker in order
+            env={
+                name: value for name, value in os.environ.items() if name in _PASSWORDS or not name.startswith(PREFIX)
+            },
         )
