@@ -6,20 +6,21 @@ Faust drops a message that it fetched just before a rebalance, even where the pa
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from agents.app import group_of
-from agents.kafka import client_options
+from agents.kafka import client_options, hang_up
+from agents.offsets import guard_offsets
 from agents.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_ANSWER_S: Final = 30.0
+_ANSWER_S: Final = 10.0
+"""Less than people wait for a command to be taken."""
 _END: Final = 2**62
 
 Message = tuple[int, bytes | None]
@@ -60,14 +61,14 @@ class Gaps:
                     return []
                 missed = await read_between(self._settings, partition, start=committed, end=offset)
         if missed:
-            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
+            _say_skipped(len(missed))
         return [*missed, (offset, value)]
 
     async def look(self, idle: Callable[[], Iterable[TopicPartition]], handle: Handle, *, every_s: float) -> None:
         """Handle, for ever, what waits although nothing is being handled: Faust may have skipped it.
 
         The next command would bring it along, but nobody knows when that comes. What has only just arrived is left to
-        Faust: it has to be there when we look twice.
+        Faust: it has to be there when we look twice. A look that fails is told, and is no look.
 
         Args:
             idle: Returns those of our partitions of which no command is being handled.
@@ -77,10 +78,11 @@ class Gaps:
         seen: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(every_s)
-            before, seen = seen, {}
             for partition in idle():
-                with contextlib.suppress(KafkaError, OSError):
-                    seen[partition] = await self._look_once(partition, before.get(partition, -1), handle)
+                try:
+                    seen[partition] = await self._look_once(partition, seen.get(partition, -1), handle)
+                except (KafkaError, OSError) as error:
+                    logger.warning("cannot look for commands: %r; trying again", error, extra={"action": "retry"})
 
     async def _look_once(self, partition: TopicPartition, before: int, handle: Handle) -> int:
         """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
@@ -89,6 +91,8 @@ class Gaps:
             waiting = await read_between(self._settings, partition, start=committed, end=_END)
         if ready := [(place, value) for place, value in waiting if place <= before]:
             place, value = ready[-1]
+            if len(ready) == 1:
+                _say_skipped(1)  # of those before the last, ``up_to`` tells
             self.forget()
             await handle(value, partition, place)
         return waiting[-1][0] if waiting else -1
@@ -100,14 +104,10 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
     Raises:
         KafkaError: If Kafka does not answer.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(group, partitions=[partition])
-    finally:
-        await admin.close()
-    place = found.get(partition)
-    return None if place is None or place.offset < 0 else int(place.offset)
+    guard_offsets()
+    async with _consumer(settings, group_id=group) as consumer:
+        found: int | None = await consumer.committed(partition)
+        return found
 
 
 async def read_between(settings: Settings, partition: TopicPartition, *, start: int | None, end: int) -> list[Message]:
@@ -118,10 +118,8 @@ async def read_between(settings: Settings, partition: TopicPartition, *, start: 
     """
     if start is not None and start >= end:
         return []
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
     found: list[Message] = []
-    try:
+    async with _consumer(settings, auto_offset_reset="earliest") as consumer:
         consumer.assign([partition])
         first = (await consumer.beginning_offsets([partition]))[partition]
         last = min(end, (await consumer.end_offsets([partition]))[partition])
@@ -129,6 +127,18 @@ async def read_between(settings: Settings, partition: TopicPartition, *, start: 
         while await consumer.position(partition) < last:
             messages = (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
             found += [(message.offset, message.value) for message in messages if message.offset < last]
-    finally:
-        await consumer.stop()
     return found
+
+
+@contextlib.asynccontextmanager
+async def _consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(**client_options(settings), **options, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await hang_up(consumer)
+
+
+def _say_skipped(count: int) -> None:
+    logger.warning("%d commands were skipped: done now", count, extra={"action": "controller_gap"})

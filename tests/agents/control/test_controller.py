@@ -74,6 +74,21 @@ def bundle(settings: Settings, n: int, *, category: str = "Date") -> str:
 CREATE = command("createProject", id="c1", kind="CustomEntityRecognition")
 
 
+async def test_commands_that_come_while_skipped_ones_are_looked_for_are_done_once(
+    outside: Outside, settings: Settings
+) -> None:
+    ids = [f"c{number:02}" for number in range(12)]
+    left: list[BaseException] = []
+    async with Running(settings, look_s=0.0, leave=left.append):
+        for name in ids:
+            await outside.hand_in(command("createProject", name, id=name, kind="CustomEntityRecognition"))
+        events = await outside.events(until=lambda found: len(found) >= 2 * len(ids) or bool(left))
+    assert left == []
+    assert [(event["commandId"], event["event"]) for event in events] == [
+        (name, event) for name in ids for event in ("accepted", "succeeded")
+    ]
+
+
 async def test_commands_become_records_and_events_in_order(outside: Outside, settings: Settings) -> None:
     digest = bundle(settings, 12)
     async with Running(settings):

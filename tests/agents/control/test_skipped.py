@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import faust.types
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -72,6 +73,23 @@ async def test_commands_that_were_skipped_are_done_also_if_no_other_follows(
             await asyncio.sleep(0.001)
     await controller.stop()
     assert [event["project"] for event in log.events if event["event"] == "succeeded"] == ["a", "b", "c", "d"]
+
+
+async def test_partitions_are_looked_at_under_the_name_that_aiokafka_knows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: asyncio.Queue[object] = asyncio.Queue()
+
+    async def noted(_settings: Settings, _group: str, partition: object) -> int:
+        looked.put_nowait(partition)
+        return 0
+
+    controller = controller_of(Log(settings, []), settings, monkeypatch, look_s=0.001)
+    monkeypatch.setattr(gaps, "committed_offset", noted)
+    controller.on_assigned(None, {faust.types.TP(settings.topics.control, 0)})
+    await controller.start()
+    assert isinstance(await asyncio.wait_for(looked.get(), 5), TopicPartition)
+    await controller.stop()
 
 
 async def test_nothing_is_looked_for_in_partitions_of_others(
