@@ -29,6 +29,7 @@ from agents.bench.stats import percentile
 from agents.bench.traffic import PARTITIONS, Line, Passage
 from agents.broker import LocalBroker
 from agents.broker.address import free_port
+from agents.last_words import last_words
 from agents.prove.broker import alone
 from agents.settings import Settings
 from agents.topics import create_topics
@@ -80,12 +81,20 @@ async def serving(brokers: str, folder: Path) -> AsyncIterator[tuple[Settings, L
     settings = own_settings(brokers, folder)
     await create_topics(settings, PARTITIONS)
     await register(settings, models.digests)
-    worker = start_worker(settings, folder / "worker.log")
-    line = Line(settings, check=lambda: None)
+    worker = start_worker(settings, log := folder / "worker.log")
+
+    def check() -> None:
+        if (code := worker.poll()) is not None:
+            raise LexstreamError(f"the worker ended with {code}: {last_words(log.read_text(errors='replace'))}")
+
+    line = Line(settings, check=check)
     try:
         line.open()
         await swapped(settings, labels[0])
         yield settings, line, labels
+    except LexstreamError:
+        check()  # then all else comes of that
+        raise
     finally:
         line.close()
         await asyncio.to_thread(_stop, worker)
