@@ -19,11 +19,11 @@ def in_words(error: Exception) -> str:
     said = " ".join(map(str, error.args))
     match error:
         case NodeNotReadyError():
-            return f"Kafka answered only in part: {_broker(said)} cannot be reached; check that it runs"
+            return f"{_broker(said)} cannot be reached; check that it runs"
         case KafkaConnectionError() if said.startswith(_NOWHERE):
             return "no Kafka answers; check that its brokers run, and --brokers"
         case KafkaConnectionError() if said:
-            return f"Kafka answered only in part: {said}; check that this broker runs"
+            return f"a broker of Kafka cannot be reached: {said}; check that it runs"
         case TimeoutError() | RequestTimedOutError() | KafkaTimeoutError():
             return "Kafka did not answer in time; check that all of its brokers run"
         case BrokerResponseError() if not said and error.description:
@@ -33,4 +33,4 @@ def in_words(error: Exception) -> str:
 
 def _broker(said: str) -> str:
     found = _NODE.search(said)
-    return f"broker {found[1]}" if found else "one of its brokers"
+    return f"Kafka's broker {found[1]}" if found else "a broker of Kafka"
