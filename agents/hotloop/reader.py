@@ -158,10 +158,17 @@ class Reader:
             return
         self._next_lag = time.monotonic() + _LAG_EVERY_S
         self._metrics.paused.set(sum(partition.paused for partition in self._partitions))
-        ours = self._consumer.assignment()
-        self._metrics.lag.clear()  # of a partition that is somebody else's now we know nothing
+        self._tell_lags()
+
+    def _tell_lags(self) -> None:
+        ours, told = self._consumer.assignment(), set()
         for partition in self._partitions:
             end = self._consumer.last_stable_offset(partition.tp) if partition.tp in ours else None
             if end is not None:
-                lag = self._metrics.lag.labels(partition.tp.topic, str(partition.tp.partition))
-                lag.set(max(0, end - partition.committed))
+                labels = partition.tp.topic, str(partition.tp.partition)
+                self._metrics.lag.labels(*labels).set(max(0, end - partition.committed))
+                told.add(labels)
+        # Of a partition that is somebody else's now we know nothing. The others stay: another thread reads them.
+        (family,) = self._metrics.lag.collect()
+        for known in {tuple(sample.labels.values()) for sample in family.samples} - told:
+            self._metrics.lag.remove(*known)

@@ -286,6 +286,24 @@ async def test_no_lag_is_told_of_partitions_that_somebody_else_has_now() -> None
     assert lags(stage) == {"3": 3.0}
 
 
+async def test_a_look_at_the_lags_while_they_are_measured_finds_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage({})
+    stage.own(TP)
+    stage.own(OTHER, committed=97)
+    reader = stage.reader()
+    reader._measure()
+    seen: list[set[str]] = []
+
+    def measured(_tp: TopicPartition) -> int:
+        seen.append(set(lags(stage)))
+        return 100
+
+    monkeypatch.setattr(stage.consumer, "last_stable_offset", measured)
+    reader._next_lag = 0.0
+    reader._measure()
+    assert seen == [{"2", "3"}, {"2", "3"}]
+
+
 def lags(stage: Stage) -> dict[str, float]:
     (family,) = stage.metrics.lag.collect()
     return {sample.labels["partition"]: sample.value for sample in family.samples}
