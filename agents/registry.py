@@ -185,8 +185,10 @@ class RegistryFollower:
             while await self._consumer.position(self._partition) < end:
                 if self._task.done():
                     self._task.result()
+                # NOTE: not wait_for: cancelled while its own task waits for the lock, it comes back without the lock.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), 0.05)  # a transaction's marker moves only the position
+                    async with asyncio.timeout(0.05):  # a transaction's marker moves only the position
+                        await self._changed.wait()
         return self.state
 
     async def wait_for(self, condition: Callable[[Registry], bool]) -> Registry:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents import registry as following
@@ -97,6 +97,36 @@ async def test_catch_up_sees_all_that_was_committed_and_nothing_aborted(settings
                     raise LookupError
             await follower.catch_up()
         assert len(follower.state.all(ProjectRecord)) == 10
+
+
+class Behind:
+    """A consumer that has not read all."""
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 1)
+
+    async def position(self, _partition: TopicPartition) -> int:
+        return 0
+
+
+async def test_a_catch_up_that_is_cancelled_leaves_the_lock_to_who_holds_it(tmp_path: Path) -> None:
+    follower = RegistryFollower(configured("nowhere:1", "n", tmp_path))
+    follower._consumer, follower._task = Behind(), asyncio.create_task(asyncio.sleep(60))
+    follower._assigned.set()
+    changed = follower._changed
+    catching = asyncio.create_task(follower.catch_up())
+    while not changed._waiters:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    async with changed, asyncio.timeout(10):
+        while not changed._lock._waiters:  # type: ignore[attr-defined]  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        catching.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not catching.done(), "its block would have let go of a lock that is ours"
+    with pytest.raises(asyncio.CancelledError):
+        await catching
+    follower._task.cancel()
 
 
 @pytest.mark.broker
