@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from agents.kafka import client_options, wait_for_broker
 from agents.registry import Registry, RegistryFollower
 from agents.settings import Settings
-from agents.topics import not_allowed
+from agents.topic_admin import not_allowed
 from schemas.commands import (
     Command,
     DeployCommand,

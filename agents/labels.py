@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agents.kafka import client_options
 from agents.settings import Settings
-from agents.topics import not_allowed
+from agents.topic_admin import not_allowed
 from agents.writer import Entry
 from schemas.errors import DecodeError, InvalidInput, Unavailable
 from schemas.labels import LabelledDocument

@@ -1,31 +1,21 @@
 """Making the topics, and checking that they are as they have to be."""
 
-import asyncio
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import KafkaError
 
 from agents.copies import WANTED, Copies, dangers
-from agents.kafka import client_options
 from agents.kafka_words import in_words
 from agents.settings import Settings
+from agents.topic_admin import TopicAdmin, require_allowed
 from schemas.errors import InvalidInput, Unavailable
 from schemas.topics import TopicSpec, topic_specs
 
-logger = logging.getLogger(__name__)
-
 DEFAULT_PARTITIONS: Final = 4
-_CREATED_S: Final = 20.0
 _OF_KAFKA: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 """Kafka's own topics: where the committed offsets and the transactions are, without which ours are worth little."""
-_NOT_ALLOWED: Final = TopicAuthorizationFailedError.errno
 _HEADERS_BYTES: Final = 64 * 1024
 """Room for what a dead letter has beside its event."""
 
@@ -36,78 +26,6 @@ class Found:
 
     partitions: int
     config: Mapping[str, str]
-
-
-class _Admin(AbstractAsyncContextManager["_Admin"]):
-    def __init__(self, settings: Settings) -> None:
-        self._client = AIOKafkaAdminClient(**client_options(settings))
-
-    async def __aenter__(self) -> "_Admin":
-        await self._client.start()
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        await self._client.close()
-
-    async def partitions(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the numbers of partitions of those topics that are there."""
-        return {name: len(replicas) for name, replicas in (await self.replicas(names)).items()}
-
-    async def replicas(self, names: Sequence[str]) -> dict[str, list[int]]:
-        """Return how often each partition is kept, of those topics that are there."""
-        described = await self._client.describe_topics(list(names))
-        _require_allowed("see", [topic["topic"] for topic in described if topic["error_code"] == _NOT_ALLOWED])
-        return {
-            topic["topic"]: [len(partition["replicas"]) for partition in topic["partitions"]]
-            for topic in described
-            if not topic["error_code"]
-        }
-
-    async def visible(self) -> dict[str, list[int]]:
-        """Return how often each partition is kept, of all topics that we may see. Asking by name might make them."""
-        described = await self._client.describe_topics()
-        return {
-            each["topic"]: [len(part["replicas"]) for part in each["partitions"]]
-            for each in described
-            if each["partitions"]
-        }
-
-    async def n_brokers(self) -> int:
-        """Return how many brokers there are."""
-        return len((await self._client.describe_cluster())["brokers"])
-
-    async def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Return the settings of topics that are there; those we may not read are left out."""
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        if not resources:
-            return {}
-        answers = await self._client.describe_configs(resources)
-        return {
-            name: {entry[0]: entry[1] for entry in entries}
-            for answer in answers
-            for code, _message, _kind, name, entries in answer.resources
-            if code != _NOT_ALLOWED
-        }
-
-    async def create(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Make topics and return their names; one that somebody else makes meanwhile is no error."""
-        made = [NewTopic(s.name, s.partitions, s.replication, topic_configs=s.config) for s in specs]
-        answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
-        _require_allowed("make", [name for name, code, *_ in answer.topic_errors if code == _NOT_ALLOWED])
-        for name, code, *more in answer.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:
-                said = " ".join(str(word) for word in more if word) or for_code(code).__name__
-                sentence = f"topic {name} cannot be made: {said}"
-                raise Unavailable(sentence) if for_code(code).retriable else InvalidInput([sentence])
-        await self._until_there([spec.name for spec in specs])
-        return [name for name, code, *_ in answer.topic_errors if not code]
-
-    async def _until_there(self, names: Sequence[str]) -> None:
-        async with asyncio.timeout(_CREATED_S):
-            while len(await self.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
-                await asyncio.sleep(0.05)
 
 
 def expected_topics(
@@ -145,7 +63,7 @@ async def create_topics(
         Unavailable: If Kafka does not answer.
     """
     try:
-        async with _Admin(settings) as admin:
+        async with TopicAdmin(settings) as admin:
             copies = replication or min(WANTED, await admin.n_brokers())
             wanted = expected_topics(settings, partitions=partitions, replication=copies, routes=routes)
             there = await admin.partitions([spec.name for spec in wanted])
@@ -163,7 +81,7 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
         Unavailable: If Kafka does not answer.
     """
     try:
-        async with _Admin(settings) as admin:
+        async with TopicAdmin(settings) as admin:
             names = [settings.topics.route(route) for route in routes]
             there = await admin.replicas([*names, *(lane.input for lane in settings.all_lanes)])
             widest = max(
@@ -175,16 +93,6 @@ async def create_routes(settings: Settings, routes: Sequence[str]) -> None:
                 await admin.create(missing)
     except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics of routes cannot be made: {in_words(error)}") from error
-
-
-def _require_allowed(what: str, topics: Collection[str]) -> None:
-    if topics:
-        raise InvalidInput([not_allowed(what, topics)])
-
-
-def not_allowed(what: str, topics: Iterable[str]) -> str:
-    """Return the line for topics that Kafka does not let us use."""
-    return f"Kafka does not let us {what} {', '.join(sorted(topics))}; docs/security.md shows the ACLs of each role"
 
 
 async def check_topics(
@@ -203,12 +111,12 @@ async def check_topics(
     """
     wanted = [s for s in expected_topics(settings, routes=routes) if only is None or s.name in only]
     try:
-        async with _Admin(settings) as admin:
+        async with TopicAdmin(settings) as admin:
             there = await admin.partitions([spec.name for spec in wanted])
             configs = await admin.configs(there)
     except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the topics cannot be read: {in_words(error)}") from error
-    _require_allowed("read the settings of (DescribeConfigs)", there.keys() - configs.keys())
+    require_allowed("read the settings of (DescribeConfigs)", there.keys() - configs.keys())
     found = {name: Found(count, configs[name]) for name, count in there.items()}
     return topic_problems(settings, wanted, found)
 
@@ -224,7 +132,7 @@ async def topic_warnings(settings: Settings, *, routes: Iterable[str] = ()) -> l
     """
     names = {spec.name for spec in expected_topics(settings, routes=routes)} | {settings.topics.replays}
     try:
-        async with _Admin(settings) as admin:
+        async with TopicAdmin(settings) as admin:
             n_brokers, visible = await admin.n_brokers(), await admin.visible()
             configs = await admin.configs(sorted(names & visible.keys()))
     except (KafkaError, TimeoutError) as error:

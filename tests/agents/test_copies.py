@@ -11,6 +11,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agents.topic_admin
 import agents.topics
 from agents.cli.context import Cli
 from agents.cli.main import run
@@ -101,7 +102,7 @@ def kafka_says(monkeypatch: pytest.MonkeyPatch) -> type[Admin]:
             "of.others": ([1], "1"),
         }
 
-    monkeypatch.setattr(agents.topics, "AIOKafkaAdminClient", Ours)
+    monkeypatch.setattr(agents.topic_admin, "AIOKafkaAdminClient", Ours)
     return Ours
 
 

@@ -1,0 +1,63 @@
+"""What the nodes of a cluster say of topics: also one that has not heard of a topic yet."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import InvalidRequestError, UnknownTopicOrPartitionError
+
+from agents.topic_admin import TopicAdmin
+from agents.topics import check_topics
+from schemas.errors import Unavailable
+from tests.agents.control_kit import settings_of
+
+SETTINGS = settings_of("nowhere:1", "ns", Path("/nowhere"))
+TOLD = [("max.message.bytes", "30000000")]
+
+
+class Nodes:
+    """Kafka as aiokafka's admin client shows it, of which the first nodes that are asked answer with an error."""
+
+    codes: list[int] = []
+
+    def __init__(self, **_: object) -> None: ...
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def describe_topics(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        return [{"topic": name, "error_code": 0, "partitions": [{"replicas": [1, 2, 3]}]} for name in names]
+
+    async def describe_configs(self, resources: Iterable[Any]) -> list[Any]:
+        code = self.codes.pop(0) if self.codes else 0
+        rows = [(code, None, 2, resource.name, [] if code else TOLD) for resource in resources]
+        return [SimpleNamespace(resources=rows)]
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> type[Nodes]:
+    class Ours(Nodes):
+        codes: list[int] = []
+
+    monkeypatch.setattr("agents.topic_admin.AIOKafkaAdminClient", Ours)
+    monkeypatch.setattr("agents.topic_admin.PAUSE_S", 0)
+    return Ours
+
+
+async def test_settings_that_a_node_does_not_know_yet_are_asked_for_again(nodes: type[Nodes]) -> None:
+    nodes.codes = [UnknownTopicOrPartitionError.errno] * 2
+    async with TopicAdmin(SETTINGS) as admin:
+        assert await admin.configs(["ns.documents"]) == {"ns.documents": dict(TOLD)}
+
+
+@pytest.mark.parametrize(
+    ("code", "spread_s"), [(UnknownTopicOrPartitionError.errno, 0), (InvalidRequestError.errno, 9)]
+)
+async def test_settings_that_nobody_tells_are_not_taken_for_none(
+    nodes: type[Nodes], monkeypatch: pytest.MonkeyPatch, code: int, spread_s: int
+) -> None:
+    monkeypatch.setattr("agents.topic_admin.SPREAD_S", spread_s)
+    nodes.codes = [code] * 2
+    with pytest.raises(Unavailable, match=r"settings of topic ns\.documents cannot be read: Kafka says: "):
+        await check_topics(SETTINGS)
