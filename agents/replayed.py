@@ -14,9 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
 from agents.client import Client
+from agents.copies import WANTED
 from agents.kafka import client_options
 from agents.letters import Letter
 from agents.settings import Settings
+from agents.topic_admin import TopicAdmin
 from schemas.errors import InvalidInput, LexstreamError
 
 CHUNK = 8192
@@ -125,13 +127,8 @@ def _ranges(bits: int) -> Iterator[tuple[int, int]]:
 
 async def existing_topics(settings: Settings) -> dict[str, list[int]]:
     """Return how often each partition is kept, of all topics that we may see. Asking by name might make them."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        described = await admin.describe_topics()
-    finally:
-        await admin.close()
-    return {each["topic"]: [len(part["replicas"]) for part in each["partitions"]] for each in described}
+    async with TopicAdmin(settings) as admin:
+        return await admin.visible()
 
 
 async def look_up_replayed(client: Client) -> Replayed:
@@ -170,13 +167,16 @@ async def _read(client: Client) -> Replayed:
 async def create_replays(settings: Settings) -> None:
     """Make the topic that says what was replayed, kept as often as the dead letters are, if it is missing.
 
+    Where nobody tells how often these are, it is kept as often as a topic that `topics create` makes.
+
     Raises:
         InvalidInput: If Kafka refuses it, with what to do.
     """
     topics, there = settings.topics, await existing_topics(settings)
     if topics.replays in there:
         return
-    kept = min(there.get(topics.dead_letters, [1]))
+    async with TopicAdmin(settings) as asked:
+        kept = min(there.get(topics.dead_letters) or [min(WANTED, await asked.n_brokers())])
     safe = {"min.insync.replicas": "2"} if kept > 2 else {}  # noqa: PLR2004 - as for all our topics
     config = {"cleanup.policy": "compact", "segment.ms": _SEGMENT_MS, **safe}
     admin = AIOKafkaAdminClient(**client_options(settings))

@@ -1,4 +1,4 @@
-"""What the nodes of a cluster say of topics: also one that has not heard of a topic yet."""
+"""What the nodes of a cluster say of topics: also one that has not heard of a topic yet, or knows no partitions."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import InvalidRequestError, UnknownTopicOrPartitionError
+from aiokafka.errors import InvalidRequestError, LeaderNotAvailableError, UnknownTopicOrPartitionError
 
+from agents.replay import read_targets
+from agents.replayed import create_replays
 from agents.topic_admin import TopicAdmin
 from agents.topics import check_topics
 from schemas.errors import Unavailable
@@ -61,3 +63,40 @@ async def test_settings_that_nobody_tells_are_not_taken_for_none(
     nodes.codes = [code] * 2
     with pytest.raises(Unavailable, match=r"settings of topic ns\.documents cannot be read: Kafka says: "):
         await check_topics(SETTINGS)
+
+
+class Listing(Nodes):
+    """Kafka of three nodes that lists a topic with an error: none of its partitions is known."""
+
+    made: list[tuple[str, int]] = []
+
+    async def describe_cluster(self) -> dict[str, Any]:
+        return {"brokers": [1, 2, 3]}
+
+    async def describe_topics(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        broken = {"topic": "ns.dead-letters", "error_code": LeaderNotAvailableError.errno, "partitions": []}
+        other = {"topic": "orders", "error_code": LeaderNotAvailableError.errno, "partitions": []}
+        return [*await super().describe_topics(["ns.documents"]), broken, other]
+
+    async def create_topics(self, topics: Iterable[Any]) -> Any:
+        self.made += [(topic.name, topic.replication_factor) for topic in topics]
+        return SimpleNamespace(topic_errors=[("ns.replays", 0, None)])
+
+
+@pytest.fixture
+def listing(monkeypatch: pytest.MonkeyPatch) -> type[Listing]:
+    class Ours(Listing):
+        made: list[tuple[str, int]] = []
+
+    for module in ("topic_admin", "replayed", "hotloop.limits"):
+        monkeypatch.setattr(f"agents.{module}.AIOKafkaAdminClient", Ours)
+    return Ours
+
+
+async def test_letters_go_back_to_no_topic_whose_partitions_nobody_knows(listing: type[Listing]) -> None:
+    assert (await read_targets(SETTINGS)).partitions == {"ns.documents": 1}
+
+
+async def test_replays_of_letters_whose_copies_nobody_knows_are_kept_as_every_topic(listing: type[Listing]) -> None:
+    await create_replays(SETTINGS)
+    assert listing.made == [("ns.replays", 3)]
