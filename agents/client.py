@@ -27,7 +27,7 @@ from schemas.commands import (
     TrainCommand,
 )
 from schemas.control_events import ControlEvent, EventType
-from schemas.errors import InvalidInput, Unavailable
+from schemas.errors import InvalidInput, TopicMissing, Unavailable
 
 ANSWER_S = 30.0
 """How long a worker may take to accept or reject a command."""
@@ -184,7 +184,8 @@ class Client:
         """Return the partitions of each of ``topics``.
 
         Raises:
-            InvalidInput: With every topic that does not exist, or that we may not see.
+            TopicMissing: With every topic that does not exist.
+            InvalidInput: With those that we may not see.
         """
         admin = AIOKafkaAdminClient(**client_options(self.settings))
         await admin.start()
@@ -195,7 +196,7 @@ class Client:
         if hidden := [each["topic"] for each in described if each["error_code"] == TopicAuthorizationFailedError.errno]:
             raise InvalidInput([not_allowed("see", hidden)])
         if missing := sorted(each["topic"] for each in described if each["error_code"]):
-            raise InvalidInput([_no_topic(topic, self.settings.namespace) for topic in missing])
+            raise TopicMissing([_no_topic(topic, self.settings.namespace) for topic in missing])
         return {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
 
     @contextlib.asynccontextmanager

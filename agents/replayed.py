@@ -18,14 +18,11 @@ from agents.copies import WANTED
 from agents.kafka import client_options
 from agents.letters import Letter
 from agents.settings import Settings
-from agents.topic_admin import TopicAdmin
-from schemas.errors import InvalidInput, LexstreamError
+from agents.topic_admin import PAUSE_S, SPREAD_S, TopicAdmin
+from schemas.errors import InvalidInput, LexstreamError, TopicMissing
 
 CHUNK = 8192
 _SEGMENT_MS = "3600000"
-_SPREAD_S = 10.0
-"""How long a node may take to hear of a topic that was made at another."""
-_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +142,17 @@ async def read_replayed(client: Client) -> Replayed:
     """Return what was replayed before, from the topic that says so, which was made; waits for it to be known.
 
     Raises:
-        InvalidInput: If the topic is not there.
+        TopicMissing: If the topic is not there.
+        InvalidInput: If Kafka does not let us see it.
     """
-    end = time.monotonic() + _SPREAD_S
+    end = time.monotonic() + SPREAD_S
     while True:
         try:
             return await _read(client)
-        except InvalidInput:
+        except TopicMissing:
             if time.monotonic() > end:
                 raise
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _read(client: Client) -> Replayed:

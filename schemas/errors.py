@@ -20,7 +20,8 @@ A caller asks the error's ``disposition``, never its message:
     │   └── EncodeError         encode   the result cannot be written
     ├── InvalidInput            REJECT   a command or a file, with every problem and its place
     │   ├── InvalidLabels
-    │   └── InvalidSettings
+    │   ├── InvalidSettings
+    │   └── TopicMissing                 the node that was asked knows no such topic
     ├── ArtefactError           REJECT   a model that must not be served
     │   ├── ArtefactNotFound
     │   ├── ArtefactCorrupt
@@ -123,6 +124,10 @@ class InvalidLabels(InvalidInput):
 
 class InvalidSettings(InvalidInput):
     """The settings are not valid."""
+
+
+class TopicMissing(InvalidInput):
+    """A topic does not exist, or the node that was asked has not heard of it yet."""
 
 
 class ArtefactError(LexstreamError):

@@ -7,7 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, Topic
 
 from agents.letters import Letter
 from schemas.dead_letters import DeadLetter, Headers, dead_letter_headers
-from schemas.errors import DecodeError, EventError
+from schemas.errors import DecodeError, EventError, InvalidEvent, TasksFailed
 from tests.agents.records import record
 
 TOPIC = "n.dead-letters"
@@ -39,6 +39,14 @@ def letter(
     added = headers_of(error or DecodeError("no JSON"), offset) if headers is None else headers
     made = replace(record(TOPIC, value=value, partition=partition, offset=offset, headers=added), timestamp=at_ms)
     return Letter(made, DeadLetter.from_headers(added), len(value or b""))
+
+
+LETTERS = [
+    letter(0, at_ms=1000),
+    letter(1, at_ms=2000, error=InvalidEvent("no text")),
+    letter(2, at_ms=3000, error=TasksFailed("nobody")),
+    letter(3, at_ms=4000, headers=headers_of(DecodeError("x"), 7, topic="orders", partition=3)),
+]
 
 
 def write(

@@ -18,21 +18,23 @@ from agents.letters import Letter, Selection, Source, parse_time
 from agents.replay import Refusal, Targets, TransactionSender, dry_run, message_of
 from agents.replayed import CHUNK, Replayed, read_replayed
 from agents.settings import Settings
-from agents.survey import Survey
 from schemas.dead_letters import REPLAY_ATTEMPTS
-from schemas.errors import DecodeError, Fenced, InvalidEvent, InvalidInput, LexstreamError, TasksFailed, Unavailable
-from tests.agents.dead_letter_kit import headers_of, letter
+from schemas.errors import (
+    DecodeError,
+    Fenced,
+    InvalidEvent,
+    InvalidInput,
+    LexstreamError,
+    TasksFailed,
+    TopicMissing,
+    Unavailable,
+)
+from tests.agents.dead_letter_kit import LETTERS, headers_of, letter
 from tests.agents.fakes import FakeProducer
 from tests.agents.records import record
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
-LETTERS = [
-    letter(0, at_ms=1000),
-    letter(1, at_ms=2000, error=InvalidEvent("no text")),
-    letter(2, at_ms=3000, error=TasksFailed("nobody")),
-    letter(3, at_ms=4000, headers=headers_of(DecodeError("x"), 7, topic="orders", partition=3)),
-]
 
 
 def chosen(**words: object) -> list[int]:
@@ -151,11 +153,12 @@ class SpreadingClient:
 
     n_unaware: int
     settings: Settings = SETTINGS
+    error: type[InvalidInput] = TopicMissing
 
     async def snapshot(self, topics: list[str]) -> AsyncIterator[ConsumerRecord]:
         self.n_unaware -= 1
         if self.n_unaware >= 0:
-            raise InvalidInput([f"the topic {topics[0]} does not exist"])
+            raise self.error([f"the topic {topics[0]} does not exist"])
         for key, value in Replayed().after([letter(7)]).records():
             yield record(topics[0], key=key, value=value)
 
@@ -172,9 +175,14 @@ async def test_a_node_that_has_not_heard_of_the_topic_is_not_believed_that_nothi
 
     monkeypatch.setattr("agents.replayed.existing_topics", nothing)
     assert letter(7) in await read_from(SpreadingClient(1))
-    monkeypatch.setattr("agents.replayed._SPREAD_S", 0.0)
-    with pytest.raises(InvalidInput, match=r"n\.replays does not exist"):
+    monkeypatch.setattr("agents.replayed.SPREAD_S", 0.0)
+    with pytest.raises(TopicMissing, match=r"n\.replays does not exist"):
         await read_from(SpreadingClient(9))
+
+
+async def test_a_topic_that_we_may_not_see_is_not_waited_for() -> None:
+    with pytest.raises(InvalidInput):
+        await read_from(SpreadingClient(1, error=InvalidInput))
 
 
 TARGETS = Targets({"n.documents": 4, "orders": 4}, lambda topic: 1000 if topic == "orders" else 1_000_000, "n.")
@@ -311,32 +319,3 @@ async def test_a_replay_that_is_told_to_stop_leaves_no_transaction_open(monkeypa
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert producer.steps[-1] == "abort"
-
-
-def survey(n_newest: int = 2, **words: object) -> Survey:
-    made = Survey(Selection(**words), n_newest)  # type: ignore[arg-type]
-    for each in reversed(LETTERS):
-        made.take(each, replayed=each.record.offset == 1)
-    return made
-
-
-def test_a_survey_counts_what_is_wanted_and_keeps_the_newest() -> None:
-    made = survey()
-    assert [(each.record.offset, replayed) for each, replayed in made.newest] == [(2, False), (3, False)]
-    assert (made.total.n_letters, made.total.n_replayed, made.total.newest_ms) == (4, 1, 4000)
-    assert made.reasons["DecodeError", "decode"].n_letters == 2
-    assert made.sources["n.documents", 1].n_replayed == 1
-    assert survey(n_newest=0).newest == []
-    assert survey(reasons=frozenset({"model"})).total.n_letters == 1
-
-
-def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are() -> None:
-    survey(reasons=frozenset({"decode", "InvalidEvent"})).require_reasons()
-    with pytest.raises(InvalidInput) as error:
-        survey(reasons=frozenset({"decode", "Decode"}), sources=(Source("n.documents"),)).require_reasons()
-    there = "DecodeError (decode, 1)"
-    (problem,) = error.value.problems
-    assert problem.startswith("--reason Decode: no dead letter has it; expected one of: ")
-    assert there in problem
-    with pytest.raises(InvalidInput, match="there are no such dead letters at all"):
-        survey(reasons=frozenset({"decode"}), since_ms=5000).require_reasons()
