@@ -15,6 +15,7 @@ from aiokafka.structs import RecordMetadata
 from pydantic import ValidationError
 
 from agents.kafka import client_options, wait_for_broker
+from agents.patience import Remaining, patience_of
 from agents.registry import Registry, RegistryFollower
 from agents.settings import Settings
 from agents.topic_admin import not_allowed
@@ -172,10 +173,15 @@ class Client:
             yield Follower(consumer)
 
     async def snapshot(self, topics: Iterable[str]) -> AsyncIterator[ConsumerRecord]:
-        """Yield the records that are committed now, from the beginning, and end."""
+        """Yield the records that are committed now, from the beginning, and end.
+
+        Raises:
+            Unavailable: If Kafka goes away meanwhile.
+        """
         async with self._reader(topics, from_beginning=True) as consumer:
             ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
-            while await _before(consumer, ends):
+            remaining = Remaining(consumer, ends, patience_s=patience_of(self.settings))
+            while await remaining.count():
                 for record in await _poll(consumer):
                     if record.offset < ends[TopicPartition(record.topic, record.partition)]:
                         yield record
@@ -256,13 +262,6 @@ async def _seek_to_end(consumer: AIOKafkaConsumer) -> None:
     # aiokafka only marks a partition for a later reset in seek_to_end; what is sent before that reset would be missed.
     for partition, end in (await consumer.end_offsets(list(consumer.assignment()))).items():
         consumer.seek(partition, end)
-
-
-async def _before(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    for partition, end in ends.items():
-        if await consumer.position(partition) < end:
-            return True
-    return False
 
 
 async def _drain(waiting: list[asyncio.Future[RecordMetadata]], delivered: Callable[[RecordMetadata], None]) -> None:

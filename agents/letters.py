@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from agents.client import Client
 from agents.kafka import client_options
+from agents.patience import Remaining, patience_of
 from agents.settings import Settings
 from schemas.dead_letters import DeadLetter, replay_attempts
 from schemas.errors import DecodeError, InvalidInput
@@ -167,13 +168,14 @@ async def letters_of(
 
     Raises:
         InvalidInput: If there is no such topic.
+        Unavailable: If Kafka goes away meanwhile.
     """
     topic = client.settings.topics.dead_letters
     numbers = (await client.require_topics([topic]))[topic]
     async with _consumer(client.settings) as consumer:
         partitions = [TopicPartition(topic, number) for number in numbers]
         spans = await _spans(consumer, partitions, since_ms, whole=whole)
-        yield _batches(consumer, spans, advanced)
+        yield _batches(consumer, spans, patience_s=patience_of(client.settings), advanced=advanced)
 
 
 async def read_letter(client: Client, partition: int, offset: int) -> Letter | None:
@@ -186,7 +188,8 @@ async def read_letter(client: Client, partition: int, offset: int) -> Letter | N
         begin, end = (await _spans(consumer, [where], None)).get(where, (0, 0))
         if not begin <= offset < end:
             return None
-        async for batch in _batches(consumer, {where: (offset, offset + 1)}, lambda _done, _total: None):
+        spans, patience_s = {where: (offset, offset + 1)}, patience_of(client.settings)
+        async for batch in _batches(consumer, spans, patience_s=patience_s, advanced=lambda _done, _total: None):
             return next((letter for letter in batch if letter.record.offset == offset), None)
     return None
 
@@ -224,16 +227,18 @@ async def _spans(
     return {where: (begins[where], ends[where]) for where in partitions if begins[where] < ends[where]}
 
 
-async def _batches(consumer: AIOKafkaConsumer, spans: Spans, advanced: Advanced) -> AsyncIterator[list[Letter]]:
+async def _batches(
+    consumer: AIOKafkaConsumer, spans: Spans, *, patience_s: float, advanced: Advanced
+) -> AsyncIterator[list[Letter]]:
     consumer.assign(list(spans))
     for where, (begin, _) in spans.items():
         consumer.seek(where, begin)
-    total = sum(end - begin for begin, end in spans.values())
-    left = total
+    remaining = Remaining(consumer, {where: end for where, (_, end) in spans.items()}, patience_s=patience_s)
+    left = total = await remaining.count()
     while left:
         polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         records = [each for where, batch in polled.items() for each in batch if each.offset < spans[where][1]]
         if letters := [letter for record in records if (letter := Letter.read(record))]:
             yield letters
-        left = sum([max(0, end - await consumer.position(where)) for where, (_, end) in spans.items()])
+        left = await remaining.count()
         advanced(total - left, total)
