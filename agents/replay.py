@@ -23,6 +23,7 @@ from agents.hotloop.limits import Limits, read_limits
 from agents.hotloop.transactions import BUILDER_BYTES, abort, pack
 from agents.kafka import client_options
 from agents.letters import Advanced, Letter, Selection, letters_of
+from agents.patience import patience_of
 from agents.replayed import CHUNK, Replayed, create_replays, existing_topics, look_up_replayed, read_replayed
 from agents.settings import Settings
 from schemas.dead_letters import replay_headers
@@ -182,6 +183,7 @@ async def replay(
 
     Raises:
         LexstreamError: If it ended early, with how far it got; what was sent is not sent again.
+        KafkaError: If Kafka refuses it transactions.
     """
     settings = client.settings
     await create_replays(settings)
@@ -229,12 +231,23 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         linger_ms=0,
         max_batch_size=BUILDER_BYTES,
     )
-    await producer.start()
     try:
+        await _start(producer, patience_of(settings))
         yield producer
     finally:
         with contextlib.suppress(TimeoutError, KafkaError):
             await asyncio.wait_for(producer.stop(), _STOP_S)
+
+
+async def _start(producer: AIOKafkaProducer, patience_s: float) -> None:
+    try:
+        async with asyncio.timeout(patience_s):  # by itself it asks without end for a node that coordinates
+            await producer.start()
+    except TimeoutError as error:
+        raise Unavailable(
+            f"Kafka gave the replay no transactions for {patience_s:.0f} s, so it sent nothing; check that its brokers "
+            "run"
+        ) from error
 
 
 class _Run:

@@ -10,9 +10,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 from agents.client import Client
 from agents.letters import _batches
 from agents.patience import LEAST_S, Remaining, patience_of
+from agents.replay import _producer
 from agents.settings import Settings
 from schemas.errors import Unavailable
 from tests.agents.dead_letter_kit import TOPIC, letter
+from tests.agents.fakes import FakeProducer
 
 TP = TopicPartition(TOPIC, 0)
 SETTINGS = Settings(namespace="n", brokers="b:1", group="g", broker_wait_s=0)
@@ -98,3 +100,43 @@ async def test_a_snapshot_ends_when_kafka_goes_away(monkeypatch: pytest.MonkeyPa
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable, match="999 offsets are left"):
             assert [record.offset async for record in Client(SETTINGS).snapshot([TOPIC])] == [0]
+
+
+class Asking(FakeProducer):
+    """Finds no node that coordinates its transactions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def start(self) -> None:
+        self._step("start")
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
+    producer = Asking()
+    monkeypatch.setattr("agents.replay.AIOKafkaProducer", lambda **_: producer)
+    return producer
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_transactions_that_nobody_gives_are_not_waited_for_without_end(asking: Asking) -> None:
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="no transactions for 0 s, so it sent nothing"):
+            async with _producer(SETTINGS):
+                pass
+    assert asking.steps == ["start", "stop"]
+
+
+async def test_a_replay_that_is_told_to_stop_while_it_waits_for_transactions_closes_its_producer(
+    asking: Asking,
+) -> None:
+    starting = asyncio.create_task(_producer(SETTINGS).__aenter__())
+    await asking.asked.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert asking.steps == ["start", "stop"]
