@@ -14,6 +14,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 from pydantic import ValidationError
 
+from agents.consumer import consuming
 from agents.kafka import client_options, wait_for_broker
 from agents.patience import Remaining, patience_of
 from agents.registry import Registry, RegistryFollower
@@ -209,19 +210,10 @@ class Client:
     async def _reader(self, topics: Iterable[str], *, from_beginning: bool) -> AsyncIterator[AIOKafkaConsumer]:
         names = list(topics)
         partitions = await self.require_topics(names)
-        consumer = AIOKafkaConsumer(
-            **client_options(self.settings),
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
-        try:
-            await consumer.start()
+        async with consuming(self.settings) as consumer:
             consumer.assign([TopicPartition(name, number) for name in names for number in partitions[name]])
             await (consumer.seek_to_beginning() if from_beginning else _seek_to_end(consumer))
             yield consumer
-        finally:
-            await consumer.stop()
 
     async def _enqueue(self, topic: str, message: Outgoing) -> asyncio.Future[RecordMetadata]:
         producer = await self._started_producer(topic)

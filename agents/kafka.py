@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_S = 0.5
 _ONE_TRY_S = 5.0
-_STOP_S = 3.0
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -139,22 +138,6 @@ def _faust_credentials(settings: Settings) -> object:
         mechanism=SASLMechanism(settings.sasl_mechanism),
         ssl_context=context,
     )
-
-
-async def hang_up(consumer: Any) -> None:
-    """Stop a consumer, if it stops within a moment.
-
-    NOTE: where aiokafka waits before it asks again, it ends with a cancellation of its own, which would be taken for
-    one of the caller's, and leaves its connections open.
-    """
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping], timeout=_STOP_S)
-    if not stopping.done():
-        stopping.cancel()
-    elif stopping.cancelled():
-        await consumer._client.close()
-    else:
-        stopping.result()
 
 
 async def wait_for_broker(settings: Settings) -> None:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
-from agents.kafka import client_options
+from agents.consumer import consuming
 from agents.settings import Settings
 from agents.topic_admin import not_allowed
 from agents.writer import Entry
@@ -101,24 +101,13 @@ async def _current(settings: Settings, project: str) -> dict[str, _Place]:
 
 
 async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(
-        settings.topics.labels,
-        **client_options(settings),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
-    )
-    try:
-        await consumer.start()
+    async with consuming(settings, settings.topics.labels, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         left = consumer.assignment()
         ends = await consumer.end_offsets(left)
         while left := {partition for partition in left if await consumer.position(partition) < ends[partition]}:
             for messages in (await consumer.getmany(timeout_ms=100)).values():
                 for message in messages:
                     yield message
-    finally:
-        await consumer.stop()
 
 
 def _document(document_id: str, place: _Place) -> LabelledDocument:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from agents.client import Client
-from agents.kafka import client_options
+from agents.consumer import consuming
 from agents.patience import Remaining, patience_of
-from agents.settings import Settings
 from schemas.dead_letters import DeadLetter, replay_attempts
 from schemas.errors import DecodeError, InvalidInput
 
@@ -172,7 +171,7 @@ async def letters_of(
     """
     topic = client.settings.topics.dead_letters
     numbers = (await client.require_topics([topic]))[topic]
-    async with _consumer(client.settings) as consumer:
+    async with consuming(client.settings) as consumer:
         partitions = [TopicPartition(topic, number) for number in numbers]
         spans = await _spans(consumer, partitions, since_ms, whole=whole)
         yield _batches(consumer, spans, patience_s=patience_of(client.settings), advanced=advanced)
@@ -184,7 +183,7 @@ async def read_letter(client: Client, partition: int, offset: int) -> Letter | N
     if partition not in (await client.require_topics([topic]))[topic]:
         return None
     where = TopicPartition(topic, partition)
-    async with _consumer(client.settings) as consumer:
+    async with consuming(client.settings) as consumer:
         begin, end = (await _spans(consumer, [where], None)).get(where, (0, 0))
         if not begin <= offset < end:
             return None
@@ -192,21 +191,6 @@ async def read_letter(client: Client, partition: int, offset: int) -> Letter | N
         async for batch in _batches(consumer, spans, patience_s=patience_s, advanced=lambda _done, _total: None):
             return next((letter for letter in batch if letter.record.offset == offset), None)
     return None
-
-
-@contextlib.asynccontextmanager
-async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 Spans = dict[TopicPartition, tuple[int, int]]

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
+from agents.consumer import hang_up
 from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.records import (
@@ -169,7 +170,7 @@ class RegistryFollower:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer:
-            await self._consumer.stop()
+            await hang_up(self._consumer)
 
     async def catch_up(self) -> Registry:
         """Return a state that holds all that was committed before this call. Waits while the topic is missing.

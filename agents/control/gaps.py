@@ -4,16 +4,15 @@ Faust drops a message that it fetched just before a rebalance, even where the pa
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.app import group_of
-from agents.kafka import client_options, hang_up
+from agents.consumer import consuming
 from agents.offsets import guard_offsets
 from agents.settings import Settings
 
@@ -105,7 +104,7 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
         KafkaError: If Kafka does not answer.
     """
     guard_offsets()
-    async with _consumer(settings, group_id=group) as consumer:
+    async with consuming(settings, group_id=group) as consumer:
         found: int | None = await consumer.committed(partition)
         return found
 
@@ -119,7 +118,7 @@ async def read_between(settings: Settings, partition: TopicPartition, *, start: 
     if start is not None and start >= end:
         return []
     found: list[Message] = []
-    async with _consumer(settings, auto_offset_reset="earliest") as consumer:
+    async with consuming(settings, isolation_level="read_uncommitted") as consumer:  # as Faust reads
         consumer.assign([partition])
         first = (await consumer.beginning_offsets([partition]))[partition]
         last = min(end, (await consumer.end_offsets([partition]))[partition])
@@ -128,16 +127,6 @@ async def read_between(settings: Settings, partition: TopicPartition, *, start: 
             messages = (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
             found += [(message.offset, message.value) for message in messages if message.offset < last]
     return found
-
-
-@contextlib.asynccontextmanager
-async def _consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**client_options(settings), **options, enable_auto_commit=False)
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await hang_up(consumer)
 
 
 def _say_skipped(count: int) -> None:

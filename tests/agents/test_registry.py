@@ -129,6 +129,27 @@ async def test_a_catch_up_that_is_cancelled_leaves_the_lock_to_who_holds_it(tmp_
     follower._task.cancel()
 
 
+class Cancelling:
+    """A consumer whose Kafka is away when it stops: its end is a cancellation that nobody asked for."""
+
+    def __init__(self) -> None:
+        self._client = self
+        self.closed = False
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_registry_is_left_whatever_its_consumer_ends_with(tmp_path: Path) -> None:
+    follower, consumer = RegistryFollower(configured("nowhere:1", "n", tmp_path)), Cancelling()
+    follower._consumer = consumer
+    await follower.stop()
+    assert consumer.closed
+
+
 @pytest.mark.broker
 async def test_a_new_follower_starts_with_everything_and_hears_of_changes(settings: Settings) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=settings.brokers)

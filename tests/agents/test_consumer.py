@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agents.kafka import hang_up
+from agents.consumer import hang_up
 
 
 class Client:
