@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
 from agents.consumer import consuming
+from agents.patience import Remaining, patience_of
 from agents.settings import Settings
 from agents.topic_admin import not_allowed
 from agents.writer import Entry
@@ -102,9 +103,10 @@ async def _current(settings: Settings, project: str) -> dict[str, _Place]:
 
 async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:
     async with consuming(settings, settings.topics.labels, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
-        left = consumer.assignment()
-        ends = await consumer.end_offsets(left)
-        while left := {partition for partition in left if await consumer.position(partition) < ends[partition]}:
+        remaining = Remaining(
+            consumer, await consumer.end_offsets(consumer.assignment()), patience_s=patience_of(settings)
+        )
+        while await remaining.count():
             for messages in (await consumer.getmany(timeout_ms=100)).values():
                 for message in messages:
                     yield message

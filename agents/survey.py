@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agents.letters import Letter, Selection
-from schemas.errors import InvalidInput
+from schemas.errors import EventError, InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class Survey:
         return [(letter, replayed) for *_, letter, replayed in sorted(self._newest, key=lambda entry: entry[:3])]
 
     def require_reasons(self) -> None:
-        """Refuse reasons that no letter has.
+        """Refuse reasons that no letter has and no worker gives: words that were mistyped.
 
         Raises:
             InvalidInput: With each of them, and the reasons and stages that there are.
         """
-        known = {word for pair in self.there for word in pair}
+        known = {word for pair in self.there for word in pair} | _ours(EventError)
         ranked = sorted(self.there.items(), key=lambda each: -each[1].n_letters)
         words = _visible(", ".join(f"{error} ({stage}, {counts.n_letters:,})" for (error, stage), counts in ranked))
         expected = f"expected one of: {words}" if words else "there are no such dead letters at all"
@@ -94,6 +94,11 @@ class Survey:
             if reason not in known
         ]:
             raise InvalidInput(problems)
+
+
+def _ours(error: type[EventError]) -> set[str]:
+    """Return the reasons and stages of an error and of all that are of its kind."""
+    return {error.__name__, error.stage}.union(*map(_ours, error.__subclasses__()))
 
 
 def _visible(text: str) -> str:

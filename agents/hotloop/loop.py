@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from agents.consumer import hang_up
 from agents.hotloop.answers import Asked
 from agents.hotloop.asking import Asking, Question
 from agents.hotloop.committer import Committer
@@ -130,8 +131,8 @@ class HotLoop:
         for task in (*self._tasks, *self._settling):
             await _cancel(task)
         await self._parts.ownership.close()
-        with contextlib.suppress(KafkaError, TimeoutError):  # nothing is lost: the group finds out by itself
-            await asyncio.wait_for(self._parts.consumer.stop(), STOP_S)
+        with contextlib.suppress(KafkaError):  # nothing is lost: the group finds out by itself
+            await hang_up(self._parts.consumer)
 
     def wake(self) -> None:
         """Look again at what waits: something arrived, or has left the model, or may be answered now."""

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.batches import guard_batches
+from agents.consumer import hang_up
 from agents.enrich import Enricher
 from agents.hotloop.answers import Answering
 from agents.hotloop.asking import Asking, Tables
@@ -167,7 +168,7 @@ class HotLoopThread:
             try:
                 await parts.consumer.start()
             except KafkaError as error:
-                await parts.consumer.stop()
+                await hang_up(parts.consumer)
                 self._metrics.retries.labels("join").inc()
                 logger.warning("cannot join the group: %s; trying again", error, extra={"action": "retry"})
                 with contextlib.suppress(TimeoutError):

@@ -34,4 +34,10 @@ def test_a_reason_that_no_letter_has_is_told_with_those_that_there_are() -> None
     assert problem.startswith("--reason Decode: no dead letter has it; expected one of: ")
     assert there in problem
     with pytest.raises(InvalidInput, match="there are no such dead letters at all"):
-        survey(reasons=frozenset({"decode"}), since_ms=5000).require_reasons()
+        survey(reasons=frozenset({"Decode"}), since_ms=5000).require_reasons()
+
+
+def test_a_reason_that_workers_give_is_none_to_refuse_although_no_letter_has_it_now() -> None:
+    made = survey(reasons=frozenset({"UnknownSchema", "encode"}), since_ms=5000)
+    made.require_reasons()
+    assert made.total.n_letters == 0
