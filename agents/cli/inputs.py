@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from agents.client import Outgoing
 from agents.registry import Registry
+from agents.settings import Settings
 from schemas.codecs.validation import sentences
 from schemas.documents import DocumentEvent, Task
 from schemas.errors import InvalidInput
@@ -115,9 +116,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many documents there are, and all tasks that they ask."""
+    """How many documents there are, how many of them ask nobody, and all tasks that the others ask."""
 
     count: int
+    n_without_tasks: int
     tasks: frozenset[Task]
 
 
@@ -171,7 +173,7 @@ def check(sources: Sequence[Source], defaults: Defaults) -> Checked:
         InvalidInput: With every document that is not one, and where it stands.
     """
     problems: list[str] = []
-    count = 0
+    count = n_without_tasks = 0
     tasks: set[Task] = set()
     for source in sources:
         try:
@@ -180,6 +182,7 @@ def check(sources: Sequence[Source], defaults: Defaults) -> Checked:
                 event = _event(document, defaults)
                 if isinstance(event, DocumentEvent):
                     tasks.update(event.tasks)
+                    n_without_tasks += not event.tasks
                 else:
                     problems += [f"{place}: {problem}" for problem in event]
         except UnicodeDecodeError as error:
@@ -188,7 +191,7 @@ def check(sources: Sequence[Source], defaults: Defaults) -> Checked:
     if problems:
         more = [f"and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
         raise InvalidInput(problems[:_MAX_PROBLEMS] + more)
-    return Checked(count, frozenset(tasks))
+    return Checked(count, n_without_tasks, frozenset(tasks))
 
 
 def _same_ids(sources: Iterable[Source]) -> list[str]:
@@ -204,6 +207,16 @@ def _same_ids(sources: Iterable[Source]) -> list[str]:
                 "a folder that holds both, or JSON lines with an id each"
             )
     return clashes
+
+
+def nobody_asked(checked: Checked, settings: Settings, topic: str) -> list[str]:
+    """Return a sentence if documents ask nobody, in a topic of ours whose default tasks nobody set here either."""
+    ours = topic in {lane.input for lane in settings.all_lanes}
+    if not checked.n_without_tasks or not ours or settings.tasks_of(topic):
+        return []
+    some = f"{checked.n_without_tasks:,} of {checked.count:,} documents name no task"
+    then = f"unless the workers' default_tasks name one for {topic}, they become dead letters"
+    return [f"{some}; {then}: give --task PROJECT/DEPLOYMENT"]
 
 
 def unknown_tasks(tasks: Iterable[Task], registry: Registry) -> list[str]:

@@ -45,7 +45,7 @@ def publish(
     without an id is called after its file (letter.txt, lines-17), in a folder after its path there (may/letter.txt), or
     after the run if it comes from stdin (stdin-3f9a02c1-17).
     """
-    from agents.cli.inputs import Defaults, check, find_sources, read_tasks
+    from agents.cli.inputs import Defaults, check, find_sources, nobody_asked, read_tasks
     from agents.cli.topics import input_topic
 
     target = input_topic(cli.settings, topic or "documents")
@@ -53,6 +53,7 @@ def publish(
     found = find_sources(files)
     checked = check(found.sources, defaults)
     _say_skipped(cli, found.skipped)
+    _warner(cli)(nobody_asked(checked, cli.settings, target))
     cli.run(_require_deployments(cli, checked, on_problems=_warner(cli) if force else _refuse))
     counts = cli.run(_send(cli, target, found.sources, defaults, total=checked.count))
     if cli.for_machines:

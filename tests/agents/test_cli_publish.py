@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from agents.cli.inputs import Defaults, Source, check, find_sources, messages, read_tasks, unknown_tasks
+from agents.cli.inputs import Defaults, Source, check, find_sources, messages, nobody_asked, read_tasks, unknown_tasks
 from agents.cli.topics import input_topic
 from agents.registry import Registry
 from schemas.documents import Task
@@ -78,6 +78,18 @@ def test_all_tasks_that_documents_ask_are_known_before_anything_is_sent() -> Non
         "task tickets/live: there is no such deployment; expected one of: loans/live"
     ]
     assert "expected one of: none yet" in unknown_tasks(checked.tasks, registry_of())[0]
+
+
+def test_documents_that_ask_nobody_are_told_where_no_default_task_is_set() -> None:
+    own = '{"text": "a"}\n{"text": "b", "tasks": [{"project": "p", "deployment": "d"}]}'
+    checked = check([Source.stdin(own)], Defaults())
+    (said,) = nobody_asked(checked, SETTINGS, "ns.documents")
+    assert said.startswith("1 of 2 documents name no task; unless the workers' default_tasks name one for ns.documents")
+    assert nobody_asked(checked, SETTINGS, "theirs") == []
+    answered = settings_of("nowhere:1", "ns", Path("/nowhere"), default_tasks=["loans/live"])
+    assert nobody_asked(checked, answered, "ns.documents") == []
+    asked = check([Source.stdin("a")], Defaults(tasks=(LIVE,)))
+    assert nobody_asked(asked, SETTINGS, "ns.documents") == []
 
 
 def same_named(tmp_path: Path, name: str, text: str) -> list[str]:
