@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,6 +20,7 @@ from agents.control.garbage import Blobs, delete_garbage
 from agents.control.imports import read_import
 from agents.control.projects import Import
 from agents.control.reading import Invalid, read_command
+from agents.control.slow import TRANSACTION_S, SlowCommands, told_if_slow
 from agents.labels import label_entry, label_tombstone, read_label_ids
 from agents.leaving import leave
 from agents.registry import Registry, encode_record, watch
@@ -35,15 +34,6 @@ from schemas.records import JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
 
-_TRANSACTION_S: Final = 300.0
-"""Long enough for an import of 100,000 documents. The next controller aborts what a dead one left open at once."""
-_SLOW_TRIES: Final = 2
-"""How often a command's transaction may take longer than that before it is rejected: all others wait for it."""
-_TOO_SLOW: Final = (
-    f"its transaction was still open after {_TRANSACTION_S:.0f} s, {_SLOW_TRIES} times, and Kafka ended it; "
-    "expected it to take less: hand it in again when Kafka has less to do"
-)
-_SLOW_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 0.005
@@ -92,12 +82,12 @@ class Controller:
             settings,
             f"{settings.group}-controller",
             group=group_of(settings, "worker"),
-            timeout_s=_TRANSACTION_S,
+            timeout_s=TRANSACTION_S,
         )
         self._jobs: AIOKafkaProducer | None = None
         self._gaps = Gaps(settings)
         self._assigned: frozenset[TopicPartition] = frozenset()
-        self._too_slow: Counter[str] = Counter()
+        self._slow = SlowCommands()
         self._handling = asyncio.Lock()
         self._look_s = look_s
         self._assigned_anew = asyncio.Event()
@@ -160,7 +150,7 @@ class Controller:
             ours: Whether the partition is still ours.
         """
         async with self._handling:
-            with _told_if_slow(offset):
+            with told_if_slow(offset):
                 await self._handle(value, partition, offset, ours)
 
     async def _take_over(self) -> None:
@@ -246,7 +236,7 @@ class Controller:
             removed = await read_label_ids(self._settings, command.project)
         entries = _entries(self._settings, command.project, decision, removed)
         has_more = bool(decision.jobs or decision.garbage.models or decision.garbage.blobs)
-        with self._timed(command.id):
+        with self._slow.counted(command.id):
             if has_more:
                 await self._writer.commit(entries)
             else:
@@ -264,18 +254,6 @@ class Controller:
             garbage = still_dead(decision.garbage, registry.after(decision.changes))
             await self._finish(decision.jobs, garbage, offset)
 
-    @contextlib.contextmanager
-    def _timed(self, command_id: str) -> Iterator[None]:
-        """Count how often a command's transaction took longer than Kafka leaves one open."""
-        began_s = time.monotonic()
-        try:
-            yield
-        except Fenced:
-            if time.monotonic() - began_s >= _TRANSACTION_S:
-                self._too_slow[command_id] += 1
-            raise
-        self._too_slow.pop(command_id, None)
-
     async def _until_readable(self, command_id: str) -> None:
         """Return when what a command changed can be read, so that the next one is decided on it.
 
@@ -286,8 +264,8 @@ class Controller:
             await asyncio.sleep(_LOOK_S)
 
     async def _decided(self, command: Command, registry: Registry) -> Decision:
-        if self._too_slow[command.id] >= _SLOW_TRIES:
-            return rejected(command, [_TOO_SLOW], at=now())
+        if why := self._slow.why_rejected(command.id):
+            return rejected(command, [why], at=now())
         imported = None
         if isinstance(command, ImportLabelsCommand):
             imported = await self._imported(command, registry)
@@ -323,17 +301,6 @@ class Controller:
             await producer.start()
             self._jobs = producer
         return self._jobs
-
-
-@contextlib.contextmanager
-def _told_if_slow(offset: int) -> Iterator[None]:
-    """Say once that a command takes long: those behind it wait, and Kafka itself may be what holds it up, silently."""
-    words = ("command at offset %d is not done after %.0f s; those behind it wait", offset, _SLOW_S)
-    telling = asyncio.get_running_loop().call_later(_SLOW_S, partial(logger.warning, *words))
-    try:
-        yield
-    finally:
-        telling.cancel()
 
 
 def _is_current(app: Any, generation: int) -> bool:

@@ -1,11 +1,14 @@
 """Commands whose transaction Kafka ended: tried again in the open, and not for ever. Without a broker."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 
 from agents.control import controller as module
+from agents.control import slow
+from agents.control.slow import TRIES, SlowCommands, told_if_slow
 from agents.settings import Settings
 from tests.agents.control_kit import settings_of
 from tests.agents.control_log import CREATE, Log, controller_of
@@ -49,13 +52,12 @@ async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so
 ) -> None:
     log = Log(settings, CREATE)
     controller = controller_of(log, settings, monkeypatch)
-    log.fenced = module._SLOW_TRIES
-    with monkeypatch.context() as slow:
-        slow.setattr(module, "_TRANSACTION_S", 0.0)
-        await controller.handle(CREATE[0], partition=PARTITION, offset=0)
+    monkeypatch.setattr(controller, "_slow", SlowCommands(open_s=0.0))
+    log.fenced = TRIES
+    await controller.handle(CREATE[0], partition=PARTITION, offset=0)
     (event,) = log.events
     assert (event["event"], event["commandId"]) == ("rejected", "a")
-    assert "was still open after 300 s" in event["details"]["problems"][0]
+    assert "was still open after 0 s, 2 times" in event["details"]["problems"][0]
     assert log.state.project("a") is None
     await controller.handle(CREATE[1], partition=PARTITION, offset=1)
     assert log.events[-1]["event"] == "succeeded"
@@ -64,7 +66,24 @@ async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so
 
 async def test_a_command_that_is_slow_once_is_done(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(settings, CREATE)
-    log.fenced = module._SLOW_TRIES - 1
-    monkeypatch.setattr(module, "_TRANSACTION_S", 0.0)
-    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    log.fenced = TRIES - 1
+    controller = controller_of(log, settings, monkeypatch)
+    monkeypatch.setattr(controller, "_slow", SlowCommands(open_s=0.0))
+    await controller.handle(CREATE[0], partition=PARTITION, offset=0)
     assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
+
+
+async def test_a_command_that_takes_long_is_told_while_the_others_wait(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(slow, "_TOLD_S", 0.0)
+    with told_if_slow(7):
+        await asyncio.sleep(0.01)
+    assert actions(caplog) == ["controller_slow"]
+    assert "command at offset 7 is not done" in caplog.text
+
+
+async def test_a_command_that_is_done_soon_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    with told_if_slow(7):
+        await asyncio.sleep(0)
+    assert actions(caplog) == []
