@@ -125,7 +125,7 @@ def test_each_backend_gives_the_spans_and_classes_of_fp32_torch(
 
 
 def test_int8_answers_in_company_as_alone_within_its_tolerance(manifests: tuple[Store, list[Manifest]]) -> None:
-    """Activations are scaled by micro-batch, so INT8 moves with the company; FP32 does not (see test_engine)."""
+    """Activations are scaled by micro-batch, so INT8 moves with the company; FP32 does not (see test_reading)."""
     store, of = manifests
     engine = Engine(store, plan_of=lambda _: Plan(backend="onnx-int8"))
     model = engine.load_draft(of[0])
