@@ -1,6 +1,8 @@
+"""A model is tuned once a machine, and what is known serves."""
+
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,60 +12,13 @@ from models.plans import Machine, Plan, Trial, Tuning, Verdict
 from models.store import Store
 from models.tuning import tuner as tuning_module
 from models.tuning.candidates import first_plan
-from models.tuning.examples import dump_examples, examples_of
 from models.tuning.machine import this_machine
 from models.tuning.measure import Bench
-from models.tuning.search import Limits
 from models.tuning.tuner import Tuner
-from schemas.errors import Unavailable
-from schemas.labels import LabelledDocument
 from tests.models.artefacts import make_manifest
+from tests.models.tuning.tuner_kit import HERE, NEVER, PATIENT, TEXTS, Counting, tunable
 
-HERE = this_machine()
 ELSEWHERE = HERE.model_copy(update={"processor": "another"})
-TEXTS = [f"John Smith of Boston lent ${amount} to Ann Lee in Dallas." for amount in range(100, 130)]
-NEVER = Limits(budget_s=0)
-PATIENT = Limits(budget_s=60.0, round_s=0.01)
-BRIEF = Limits(budget_s=0.3, round_s=0.01)
-
-
-def documents() -> list[LabelledDocument]:
-    return [LabelledDocument(project="p", id=str(at), text=text) for at, text in enumerate(TEXTS)]
-
-
-def tunable(store: Store, *, label: str = "v1") -> Manifest:
-    """A manifest with a tuning set of its own FP32 answers."""
-    manifest = make_manifest(store, label=label)
-    with Bench(manifest, first_plan("onnx-fp32", HERE), TEXTS, store=store) as bench:
-        answers = bench.run(n_documents=len(TEXTS)).answers
-    kept = store.put(dump_examples(examples_of(documents(), answers)))
-    return manifest.model_copy(update={"tuning_set": kept})
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
-    store = Store(f"file://{tmp_path_factory.mktemp('tuning')}")
-    return store, tunable(store)
-
-
-class Counting(Tuner):
-    """Counts how often it measures."""
-
-    def __init__(self, store: Store, **facts: object) -> None:
-        super().__init__(store, **({"limits": BRIEF} | facts))  # type: ignore[arg-type]
-        self.n_measured = 0
-
-    def measure(self, *given: object, **facts: object) -> Tuning:
-        self.n_measured += 1
-        return super().measure(*given, **facts)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def fresh(made: tuple[Store, Manifest]) -> Iterator[tuple[Store, Manifest]]:
-    store, manifest = made
-    yield store, manifest
-    for digest in (manifest.digest, manifest.encoder.files[WEIGHTS]):
-        store._forget_tunings(digest)
 
 
 def tuned_at(machine: Machine, backend: str = "onnx-int8") -> Tuning:
@@ -269,98 +224,11 @@ def test_a_model_without_held_out_documents_is_not_measured(tmp_path: Path) -> N
     assert tuner.n_measured == 0
 
 
-@pytest.mark.parametrize("kept", [b"nonsense", b'{"document": {}}'])
-def test_a_tuning_set_that_cannot_be_read_does_not_keep_a_model_from_serving(tmp_path: Path, kept: bytes) -> None:
-    store = Store(f"file://{tmp_path}")
-    manifest = make_manifest(store, tuning_set=store.put(kept))
-    assert Tuner(store).plan_of(manifest) == first_plan("onnx-fp32", HERE)
-
-
-def test_a_store_that_takes_nothing_does_not_keep_a_model_from_serving(
-    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, manifest = fresh
-
-    def away(*_: object, **__: object) -> None:
-        raise Unavailable("the store is read-only")
-
-    monkeypatch.setattr(store, "put_tuning", away)
-    tuner = Counting(store)
-    plan = tuner.plan_of(manifest)
-    assert tuner.plan_of(manifest) == plan
-    assert tuner.n_measured == 1
-
-
-@pytest.mark.parametrize("asked", ["possible_backends", "quality_of"])
-@pytest.mark.parametrize("error", [ImportError("no such library"), RuntimeError("no such device"), KeyError("x")])
-def test_what_breaks_while_a_model_is_tuned_does_not_keep_it_from_serving(
-    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch, asked: str, error: Exception
-) -> None:
-    store, manifest = fresh
-
-    def broken(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(tuning_module, asked, broken)
-    tuner = Counting(store)
-    assert tuner.plan_of(manifest) == first_plan("onnx-fp32", HERE)
-    assert tuner.n_measured == 1
-
-
-def test_a_store_that_goes_away_while_a_model_is_tuned_is_told(
-    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, manifest = fresh
-
-    def away(*_: object) -> None:
-        raise Unavailable("the store does not answer")
-
-    monkeypatch.setattr(store, "get", away)
-    with pytest.raises(Unavailable):
-        Tuner(store).plan_of(manifest)
-
-
-def test_a_store_that_refuses_what_is_missing_does_not_keep_a_model_from_serving(
-    fresh: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, manifest = fresh
-
-    def refused(*_: object, **__: object) -> None:
-        raise Unavailable("the store does not answer: 403 Forbidden")
-
-    monkeypatch.setattr(store, "get_tuning", refused)
-    assert Counting(store, limits=NEVER).plan_of(manifest) == first_plan("onnx-fp32", HERE)
-    tuner = Counting(store)
-    assert tuner.plan_of(manifest) == tuner.plan_of(manifest)
-    assert tuner.n_measured == 1
-
-
-def test_a_cached_tuning_that_cannot_be_read_is_measured_again(fresh: tuple[Store, Manifest]) -> None:
-    store, manifest = fresh
-    store.put_tuning(manifest.digest, b"half a fi", machine=HERE.key)
-    tuner = Counting(store)
-    tuner.plan_of(manifest)
-    assert tuner.n_measured == 1
-
-
 def test_another_number_of_processors_is_another_machine(fresh: tuple[Store, Manifest]) -> None:
     store, manifest = fresh
     here = manifest.model_copy(update={"tuning": tuned_at(HERE)})
     fewer = Tuner(store, limits=NEVER, machine=this_machine(HERE.cpus + 1))
     assert fewer.tuning_of(here) is None
-
-
-def test_a_graph_that_is_broken_fails_alone(tmp_path: Path) -> None:
-    store = Store(f"file://{tmp_path}")
-    whole = tunable(store)
-    manifest = whole.model_copy(update={"graphs": whole.graphs | {"onnx-int8": store.put(b"no graph")}})
-    tuner = Tuner(store, limits=PATIENT)
-    assert tuner.plan_of(manifest).backend != "onnx-int8"
-    found = tuner.tuning_of(manifest)
-    assert found is not None
-    (failed,) = [trial for trial in found.trials if trial.plan.backend == "onnx-int8"]
-    assert failed.verdict is Verdict.FAILED
-    assert "graph" in failed.reason
 
 
 def test_a_worker_tunes_without_torch(made: tuple[Store, Manifest]) -> None:
