@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
@@ -30,16 +30,33 @@ async def consuming(settings: Settings, *topics: str, **options: Any) -> AsyncIt
 
 
 async def hang_up(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer, if it stops within a moment.
+    """Stop a consumer. One that does not within a moment, or not in order, is let go of all the same.
 
     NOTE: where aiokafka waits before it asks again, it ends with a cancellation of its own, which would be taken for
-    one of the caller's, and leaves its connections open.
+    one of the caller's; and wherever it breaks off it leaves its tasks and connections behind.
+
+    Raises:
+        KafkaError: What it broke off with.
     """
     stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping], timeout=_STOP_S)
-    if not stopping.done():
-        stopping.cancel()
-    elif stopping.cancelled():
-        await consumer._client.close()
-    else:
+    try:
+        await asyncio.wait([stopping], timeout=_STOP_S)
+    finally:
+        if not stopping.done() or stopping.cancelled() or stopping.exception():
+            await _let_go(consumer, stopping)
+    if stopping.done() and not stopping.cancelled():
         stopping.result()
+
+
+async def _let_go(consumer: AIOKafkaConsumer, stopping: "asyncio.Task[None]") -> None:
+    stopping.cancel()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(stopping, _close_parts(consumer), return_exceptions=True), _STOP_S)
+
+
+async def _close_parts(consumer: AIOKafkaConsumer) -> None:
+    try:
+        if consumer._fetcher:
+            await consumer._fetcher.close()
+    finally:
+        await consumer._client.close()

@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -101,15 +100,11 @@ class Controller:
         async def controller(stream: Any) -> None:
             async for event in stream.noack().events():
                 message = event.message
-                await self.handle(
-                    message.value,
-                    partition=TopicPartition(message.topic, message.partition),
-                    offset=message.offset,
-                    ours=partial(_is_current, app, message.generation_id),
-                )
+                await self._handle_ours(message.value, TopicPartition(message.topic, message.partition), message.offset)
 
         app.agent(topic, name=f"{self._settings.group}.controller")(controller)
         app.on_partitions_assigned.connect(self.on_assigned)
+        app.on_partitions_revoked.connect(self.on_revoked)
 
     def on_assigned(self, _app: Any, assigned: Iterable[TopicPartition], **_: Any) -> None:
         """Take note of the partitions that are ours now, and take over from whoever had them."""
@@ -118,9 +113,13 @@ class Controller:
         self._assigned_anew.set()
         logger.info("got %d partitions of commands", len(self._assigned), extra={"action": "controller_assigned"})
 
+    def on_revoked(self, _app: Any, _revoked: Iterable[TopicPartition], **_: Any) -> None:
+        """Take note that nothing is ours until partitions are assigned anew: others may be at it already."""
+        self._assigned = frozenset()
+
     async def start(self) -> None:
         """Begin to take over with each assignment, and to look for commands that were skipped."""
-        looking = self._gaps.look(self._idle, self._handle_skipped, every_s=self._look_s)
+        looking = self._gaps.look(self._idle, self._handle_ours, every_s=self._look_s)
         self._tasks = {
             asyncio.create_task(self._take_over(), name="controller-takes-over"),
             asyncio.create_task(looking, name="skipped-commands"),
@@ -141,7 +140,10 @@ class Controller:
     async def handle(
         self, value: bytes | None, *, partition: TopicPartition, offset: int, ours: Callable[[], bool] = lambda: True
     ) -> None:
-        """Do one command to its end, and commit its offset. Tries again for as long as Kafka or the store is away.
+        """Do one command to its end, and commit its offset.
+
+        Tries again for as long as Kafka or the store is away and the partition is ours. A command of which we let go
+        is done by whoever has its partition then, at the latest with a look for what was skipped.
 
         Args:
             value: The message's bytes.
@@ -185,7 +187,7 @@ class Controller:
     def _idle(self) -> Iterable[TopicPartition]:
         return () if self._handling.locked() else self._assigned
 
-    async def _handle_skipped(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
+    async def _handle_ours(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
         await self.handle(value, partition=partition, offset=offset, ours=lambda: partition in self._assigned)
 
     async def _handle(
@@ -198,8 +200,9 @@ class Controller:
                 for place, command in await self._gaps.up_to(partition, offset, value):
                     await self._handle_once(command, (partition, place + 1))
             except (Fenced, KafkaError, OSError, Unavailable) as error:
-                if isinstance(error, Fenced) and not ours():
-                    return logger.warning("another controller took over", extra={"action": "controller_fenced"})
+                if not ours():  # to take over again would fence whoever has it
+                    words = "command at offset %d is left to whoever has its partition now: %s"
+                    return logger.warning(words, offset, error, extra={"action": "controller_left"})
                 logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
             except Exception as error:
                 self._leave(error)
@@ -301,10 +304,6 @@ class Controller:
             await producer.start()
             self._jobs = producer
         return self._jobs
-
-
-def _is_current(app: Any, generation: int) -> bool:
-    return bool(generation == app.consumer_generation_id)
 
 
 def _entries(settings: Settings, project: str, decision: Decision, removed: list[str]) -> Iterator[Entry]:

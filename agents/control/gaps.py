@@ -5,7 +5,8 @@ Faust drops a message that it fetched just before a rebalance, even where the pa
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -15,12 +16,15 @@ from agents.app import group_of
 from agents.consumer import consuming
 from agents.offsets import guard_offsets
 from agents.settings import Settings
+from schemas.errors import LexstreamError, Unavailable
 
 logger = logging.getLogger(__name__)
 
 _ANSWER_S: Final = 10.0
 """Less than people wait for a command to be taken."""
 _END: Final = 2**62
+_MOST: Final = 1000
+"""How many commands to take into memory with a look; the next one sees those behind them."""
 
 Message = tuple[int, bytes | None]
 """Offset and value."""
@@ -49,18 +53,17 @@ class Gaps:
         """Return the command at hand after those that were skipped; nothing if it was consumed before.
 
         Raises:
-            KafkaError: If Kafka does not answer.
-            TimeoutError: If it takes too long to.
+            KafkaError: If Kafka refuses to answer.
+            Unavailable: If it does not answer in time.
         """
         missed: list[Message] = []
         if self._next.get(partition) != offset:
-            async with asyncio.timeout(_ANSWER_S):
-                committed = await committed_offset(self._settings, self._group, partition)
-                if committed is not None and committed > offset:
-                    return []
-                missed = await read_between(self._settings, partition, start=committed, end=offset)
+            committed = await committed_offset(self._settings, self._group, partition)
+            if committed is not None and committed > offset:
+                return []
+            missed = await read_between(self._settings, partition, start=committed, end=offset)
         if missed:
-            _say_skipped(len(missed))
+            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
         return [*missed, (offset, value)]
 
     async def look(self, idle: Callable[[], Iterable[TopicPartition]], handle: Handle, *, every_s: float) -> None:
@@ -80,18 +83,17 @@ class Gaps:
             for partition in idle():
                 try:
                     seen[partition] = await self._look_once(partition, seen.get(partition, -1), handle)
-                except (KafkaError, OSError) as error:
+                except (KafkaError, OSError, LexstreamError) as error:
                     logger.warning("cannot look for commands: %r; trying again", error, extra={"action": "retry"})
 
     async def _look_once(self, partition: TopicPartition, before: int, handle: Handle) -> int:
         """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
-        async with asyncio.timeout(_ANSWER_S):
-            committed = await committed_offset(self._settings, self._group, partition)
-            waiting = await read_between(self._settings, partition, start=committed, end=_END)
+        committed = await committed_offset(self._settings, self._group, partition)
+        waiting = await read_between(self._settings, partition, start=committed, end=_END, most=_MOST)
         if ready := [(place, value) for place, value in waiting if place <= before]:
             place, value = ready[-1]
-            if len(ready) == 1:
-                _say_skipped(1)  # of those before the last, ``up_to`` tells
+            words = "%d commands wait although none is being done; looking after them"
+            logger.warning(words, len(ready), extra={"action": "controller_look"})
             self.forget()
             await handle(value, partition, place)
         return waiting[-1][0] if waiting else -1
@@ -101,33 +103,45 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
     """Return the offset from which ``group`` goes on, or nothing if it never committed one.
 
     Raises:
-        KafkaError: If Kafka does not answer.
+        KafkaError: If Kafka refuses to answer.
+        Unavailable: If it does not answer in time.
     """
     guard_offsets()
-    async with consuming(settings, group_id=group) as consumer:
+    async with _answered(), consuming(settings, group_id=group) as consumer:
         found: int | None = await consumer.committed(partition)
         return found
 
 
-async def read_between(settings: Settings, partition: TopicPartition, *, start: int | None, end: int) -> list[Message]:
+async def read_between(
+    settings: Settings, partition: TopicPartition, *, start: int | None, end: int, most: int = _END
+) -> list[Message]:
     """Return offsets and values from ``start`` (by default the first that is there) up to, but without, ``end``.
 
     Raises:
-        KafkaError: If Kafka does not answer.
+        KafkaError: If Kafka refuses to answer.
+        Unavailable: If nothing comes for too long.
     """
     if start is not None and start >= end:
         return []
     found: list[Message] = []
-    async with consuming(settings, isolation_level="read_uncommitted") as consumer:  # as Faust reads
+    # As Faust reads: what is not committed, too.
+    async with _answered() as patience, consuming(settings, isolation_level="read_uncommitted") as consumer:
         consumer.assign([partition])
-        first = (await consumer.beginning_offsets([partition]))[partition]
-        last = min(end, (await consumer.end_offsets([partition]))[partition])
-        consumer.seek(partition, max(first, start or 0))
+        begin = max((await consumer.beginning_offsets([partition]))[partition], start or 0)
+        last = min(end, (await consumer.end_offsets([partition]))[partition], begin + most)
+        consumer.seek(partition, begin)
         while await consumer.position(partition) < last:
             messages = (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
             found += [(message.offset, message.value) for message in messages if message.offset < last]
+            if messages:
+                patience.reschedule(asyncio.get_running_loop().time() + _ANSWER_S)
     return found
 
 
-def _say_skipped(count: int) -> None:
-    logger.warning("%d commands were skipped: done now", count, extra={"action": "controller_gap"})
+@asynccontextmanager
+async def _answered() -> AsyncIterator[asyncio.Timeout]:
+    try:
+        async with asyncio.timeout(_ANSWER_S) as patience:
+            yield patience
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka did not tell within {_ANSWER_S:.0f} s which commands wait") from error

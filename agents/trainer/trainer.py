@@ -303,13 +303,13 @@ async def _persist(work: Callable[[], Awaitable[T]], *, most_os_errors: int | No
             if left_full == 0:
                 raise
             pause_s = FULL_PAUSE_S
-            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
+            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
         except (KafkaError, ConnectionError, TimeoutError, Unavailable) as error:
-            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
+            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
         except OSError as error:
             left = None if left is None else left - 1
             if left == 0:
                 raise
-            logger.warning("the job waits: %s", error, extra={"action": "trainer_retry"})
+            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

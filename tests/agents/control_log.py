@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from agents.control import gaps
 from agents.control.controller import Controller
@@ -29,21 +30,30 @@ class Log:
         self.looked = 0
         self.hidden_for = 0
         self.fenced = 0
+        self.unreadable = 0
+        self.holds_id = False
+        self.taken_over = 0
         self._hidden: list[Registry] = []
         self._topics = settings.topics
 
     async def catch_up(self) -> Registry:
+        if self.unreadable and self.committed is not None:
+            self.unreadable -= 1
+            raise KafkaTimeoutError
         return self._hidden.pop() if self._hidden else self.state
 
     async def take_over(self) -> None:
-        pass
+        if not self.holds_id:
+            self.holds_id, self._hidden = True, []
+            self.taken_over += 1
 
     async def stop(self) -> None:
-        pass
+        self.holds_id = False
 
     async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
         if self.fenced:
             self.fenced -= 1
+            self.holds_id = False
             raise Fenced("somebody else took over")
         self._hidden = [self.state] * self.hidden_for
         for entry in entries:
@@ -55,14 +65,18 @@ class Log:
             self.committed = offset[1]
         if self.lost_answers:
             self.lost_answers -= 1
+            self.holds_id = False
             raise Unavailable("no answer")
 
     async def committed_offset(self, *_: object) -> int | None:
         self.looked += 1
         return self.committed
 
-    async def read_between(self, *_: object, start: int | None, end: int) -> list[tuple[int, bytes | None]]:
-        return [(place, self.commands[place]) for place in range(start or 0, min(end, len(self.commands)))]
+    async def read_between(
+        self, *_: object, start: int | None, end: int, most: int = 1000
+    ) -> list[tuple[int, bytes | None]]:
+        begin = start or 0
+        return [(place, self.commands[place]) for place in range(begin, min(end, begin + most, len(self.commands)))]
 
 
 CREATE = [

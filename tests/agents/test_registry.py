@@ -133,7 +133,7 @@ class Cancelling:
     """A consumer whose Kafka is away when it stops: its end is a cancellation that nobody asked for."""
 
     def __init__(self) -> None:
-        self._client = self
+        self._client, self._fetcher = self, None
         self.closed = False
 
     async def stop(self) -> None:

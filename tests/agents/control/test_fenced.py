@@ -44,7 +44,34 @@ async def test_a_command_of_a_partition_that_went_to_another_is_left_to_it(
     controller = controller_of(log, settings, monkeypatch)
     await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
     assert (log.events, log.committed) == ([], None)
-    assert actions(caplog) == ["controller_fenced"]
+    assert actions(caplog) == ["controller_left"]
+
+
+async def test_a_command_that_waits_for_kafka_or_the_store_is_left_to_whoever_has_its_partition_meanwhile(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(settings, CREATE)
+    log.lost_answers = 1
+    controller = controller_of(log, settings, monkeypatch)
+    await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
+    assert (log.taken_over, actions(caplog)) == (1, ["controller_left"])
+
+
+async def test_what_fails_behind_a_commit_is_looked_at_after_the_id_was_taken_over_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+    log.unreadable = 1
+    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    assert (log.taken_over, log.committed) == (2, 1)
+
+
+async def test_partitions_that_were_revoked_are_not_ours(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = controller_of(Log(settings, []), settings, monkeypatch)
+    controller.on_assigned(None, {TopicPartition(settings.topics.control, 0)})
+    assert set(controller._idle()) == {TopicPartition(settings.topics.control, 0)}
+    controller.on_revoked(None, {TopicPartition(settings.topics.control, 0)})
+    assert set(controller._idle()) == set()
 
 
 async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so_that_others_go_on(
