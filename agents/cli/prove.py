@@ -199,7 +199,8 @@ def _proven(cli: Cli, order: "Order", *, model: str | None, nodes: int | None) -
     try:
         with terminated_like_interrupted():
             found = report(_findings(cli, order, folder, model=model, nodes=nodes))
-        kept = None if found["verdict"] == "exactly once" else kept
+        if found["verdict"] == "exactly once" and not found["workers"]["mistakes"]:
+            kept = None
     except (InvalidInput, KeyboardInterrupt):
         kept = None
         raise

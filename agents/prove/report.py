@@ -1,6 +1,8 @@
 """What a run gave as one JSON-ready value, and the verdict. Pure."""
 
+import builtins
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -58,6 +60,7 @@ def report(findings: Findings) -> dict[str, Any]:
             "atFirst": order.n_workers,
             "started": findings.n_started,
             "endedByThemselves": dict(findings.ends),
+            "mistakes": mistakes(findings.ends),
         },
         "recovery": recovered(findings.deeds),
         "brokerNodes": findings.n_nodes,
@@ -69,6 +72,16 @@ def report(findings: Findings) -> dict[str, Any]:
         "secondsWithOutput": timeline.n_seconds_with_output,
         "timeline": {"publishedPerS": timeline.in_per_s, "cameOutPerS": timeline.out_per_s},
     }
+
+
+def mistakes(ends: Mapping[str, int]) -> dict[str, int]:
+    """Return the ends of processes that no failure of Kafka or of the machine explains, such as an AssertionError."""
+    return {end: count for end, count in ends.items() if _is_mistake(end.partition(", ")[2].partition(" ")[0])}
+
+
+def _is_mistake(name: str) -> bool:
+    kind = getattr(builtins, name, None)
+    return isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, OSError | MemoryError)
 
 
 def n_answered(findings: Findings) -> int:

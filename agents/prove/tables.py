@@ -32,7 +32,8 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{report['longestSilenceS']:.1f} s; seed {report['seed']}, {report['seconds']:.0f} s in all[/quiet]"
     )
     for end, count in workers["endedByThemselves"].items():
-        console.print(f"[quiet]{count} {TIMES} a worker ended by itself: {end}[/quiet]")
+        style, why = ("bad", " by a mistake of ours") if end in workers["mistakes"] else ("quiet", "")
+        console.print(f"[{style}]{count} {TIMES} a process ended by itself{why}: {end}[/{style}]")
     style = _STYLES[report["verdict"]]
     mark = "✓" if report["verdict"] == Verdict.EXACTLY_ONCE else "✗"
     console.print(f"[{style}]{mark} {report['verdict']}[/{style}]: {report['reason']}")

@@ -1,7 +1,9 @@
 import json
 from asyncio import CancelledError
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,16 @@ def test_what_is_broken_is_a_failure_and_keeps_the_logs(
     said = capsys.readouterr().out
     assert "✗ not exactly once: 1 lost" in said
     assert str(kept) in said.replace("\n", "")
+
+
+def test_the_logs_of_a_worker_that_ended_by_a_mistake_of_ours_are_kept_though_nothing_came_out_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = replace(findings(), ends=Counter({"exit code 3, AssertionError": 1}))
+    monkeypatch.setattr(run, "prove", lambda *_given, **_more: ended)
+    assert run_program(["prove", "--json"]) == 0
+    (kept,) = tmp_path.glob("lexstream-prove-*")
+    assert json.loads(capsys.readouterr().out)["logs"] == str(kept)
 
 
 def test_a_run_that_is_interrupted_says_so_and_leaves_nothing(

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,21 @@ def test_the_report_says_what_was_done_and_what_came_out() -> None:
     assert made["cameOut"] == made["published"] == made["events"] == 400
     assert made["models"] == {"deployed": 2, "trained": 0, "answered": 2, "switchedRecords": 16}
     assert set(made["faults"].values()) == {0}
+
+
+def test_processes_that_ended_by_a_mistake_of_ours_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    ends = [
+        "exit code 3, AssertionError", "exit code 1, KeyError", "exit code 3, Fenced", "exit code -9, without a word",
+        "exit code 3, CancelledError (because of NodeNotReadyError)", "exit code 3, ConnectionResetError",
+        "exit code 1, aiokafka.errors.KafkaConnectionError", "had to be killed when it was told to leave",
+    ]  # fmt: skip
+    made = report(replace(findings(), ends=Counter(ends)))
+    assert made["workers"]["mistakes"] == {"exit code 3, AssertionError": 1, "exit code 1, KeyError": 1}
+    assert (made["verdict"], len(made["workers"]["endedByThemselves"])) == (Verdict.EXACTLY_ONCE, len(ends))
+    show(made, make_console())
+    said = capsys.readouterr().out
+    assert said.count("a process ended by itself by a mistake of ours: exit code") == 2
+    assert said.count("a process ended by itself: ") == len(ends) - 2
 
 
 def test_a_broker_is_no_member_of_a_group() -> None:

@@ -52,6 +52,7 @@ def test_twenty_thousand_events_under_a_seeds_murders_lose_duplicate_and_reorder
     assert found["murdersByKind"]["kill -9 a worker"] > 0
     assert found["models"]["trained"] > 0
     assert found["recovery"]
+    assert found["workers"]["mistakes"] == {}
 
 
 def test_a_real_model_answers_what_the_bare_engine_answers_though_its_workers_are_killed(
