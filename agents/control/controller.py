@@ -200,9 +200,6 @@ class Controller:
                 for place, command in await self._gaps.up_to(partition, offset, value):
                     await self._handle_once(command, (partition, place + 1))
             except (Fenced, KafkaError, OSError, Unavailable) as error:
-                if not ours():  # to take over again would fence whoever has it
-                    words = "command at offset %d is left to whoever has its partition now: %s"
-                    return logger.warning(words, offset, error, extra={"action": "controller_left"})
                 logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
             except Exception as error:
                 self._leave(error)
@@ -213,6 +210,9 @@ class Controller:
             await self._writer.stop()  # to take over again is to see all that was committed, whatever failed after it
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            if not ours():  # to take over again would fence whoever has it
+                words = "command at offset %d is left to whoever has its partition now"
+                return logger.warning(words, offset, extra={"action": "controller_left"})
 
     async def _consume(self, entries: Iterable[Entry], offset: tuple[TopicPartition, int]) -> None:
         await self._writer.commit(entries, offset=offset)

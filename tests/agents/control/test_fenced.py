@@ -44,7 +44,7 @@ async def test_a_command_of_a_partition_that_went_to_another_is_left_to_it(
     controller = controller_of(log, settings, monkeypatch)
     await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
     assert (log.events, log.committed) == ([], None)
-    assert actions(caplog) == ["controller_left"]
+    assert actions(caplog) == ["controller_retry", "controller_left"]
 
 
 async def test_a_command_that_waits_for_kafka_or_the_store_is_left_to_whoever_has_its_partition_meanwhile(
@@ -54,7 +54,7 @@ async def test_a_command_that_waits_for_kafka_or_the_store_is_left_to_whoever_ha
     log.lost_answers = 1
     controller = controller_of(log, settings, monkeypatch)
     await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
-    assert (log.taken_over, actions(caplog)) == (1, ["controller_left"])
+    assert (log.taken_over, actions(caplog)) == (1, ["controller_retry", "controller_left"])
 
 
 async def test_what_fails_behind_a_commit_is_looked_at_after_the_id_was_taken_over_again(
