@@ -30,6 +30,7 @@ from agents.registry import RegistryFollower
 from agents.rights import require_rights
 from agents.settings import Settings
 from agents.topics import check_topics
+from agents.trimming import Trimming, malloc_trim
 from models.engine.engine import Engine
 from models.store import Store
 from models.tuning.machine import this_machine
@@ -151,7 +152,7 @@ class _Worker:
         logger.info("ready to serve", extra={"action": "start"})
         # Faust takes a moment to stop; the hot loop need not wait for it.
         early = asyncio.create_task(_stop_when(stop, self._hot_loop))
-        await run_app(app, [controller, self._hot_loop], stop)
+        await run_app(app, [Trimming(malloc_trim()), controller, self._hot_loop], stop)
         await early
 
     async def _started(self, part: Service) -> None:
