@@ -4,9 +4,10 @@
 
 Starts a broker of its own in the temporary folder (not with --brokers), makes three small real models, starts a real
 ``lexstream worker``, and publishes documents of mixed length, one of eight to the interactive lane, one of 200 kB
-every minute, 1.8 % broken on purpose. Every five minutes another model is deployed; each has an encoder of its own,
-so it is loaded as a whole while the one before serves. Every five seconds lag, memory, file descriptors, threads and
-processor time are read. At the end a read_committed reader that shares no code with the worker has counted.
+every minute, 1.8 % broken on purpose. Every five minutes another model is deployed, and fifteen while it warms up;
+each has an encoder of its own, so it is loaded as a whole while the one before serves. Every five seconds lag,
+memory, file descriptors, threads and processor time are read. At the end a read_committed reader that shares no code
+with the worker has counted.
 
 Linux only. Ctrl-C ends the run early, with a report of what there is. Exit code 1: not steady.
 """
@@ -48,7 +49,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=60.0, help="events a second")
-    parser.add_argument("--swap-s", type=float, default=300.0, help="seconds from one swap of the model to the next")
+    parser.add_argument(
+        "--swap-s", type=float, default=300.0, help="seconds from one swap of the model to the next, after the warm-up"
+    )
     parser.add_argument("--brokers", help="a Kafka that is there; its topics are deleted in the end")
     parser.add_argument("--out", type=Path, default=Path("soak"), help="folder for soak.json and soak.svg")
     return parser.parse_args()

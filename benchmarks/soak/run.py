@@ -26,6 +26,7 @@ from benchmarks.soak.models import Models
 from benchmarks.soak.report import Findings, Swap
 from benchmarks.soak.sampling import Sample, read
 from benchmarks.soak.tally import Tally
+from benchmarks.soak.trends import swap_due_s, warm_up_s
 from benchmarks.soak.worker import start_worker
 from models.tuning.machine import this_machine
 from schemas.errors import LexstreamError
@@ -47,7 +48,7 @@ class Order:
     Attributes:
         minutes: How long events are published.
         rate: How many a second.
-        swap_s: Seconds from one swap to the next.
+        swap_s: Seconds from one swap to the next, after the warm-up.
     """
 
     minutes: float
@@ -170,7 +171,8 @@ class Run:
         if now >= len(self.samples) * SAMPLE_S:
             worker, broker = read(self._process), read(self.broker)
             self.samples.append(Sample(round(now, 2), self._lag, worker, broker))
-        if now >= len(self._swaps) * self.order.swap_s and now < self.order.seconds - _LEAVE_S:
+        due_s = swap_due_s(len(self._swaps), every_s=self.order.swap_s, warm_s=warm_up_s(self.order.seconds))
+        if due_s <= now < self.order.seconds - _LEAVE_S:
             self._swap()
         self._check()
         self.on_moment(now, f"{self._tally.n_seen:,} events came out, {self._lag:,} wait")

@@ -14,6 +14,8 @@ from benchmarks.soak.sampling import Reading, Sample
 
 WARM_UP_S = 600.0
 WARM_UP_SHARE = 1 / 3
+WARM_SWAPS = 15
+"""Each swap of an encoder leaves memory with what compiled it, until some fourteen have; then no more. Measured."""
 """Of a run that is so short that the warm-up would be most of it."""
 FEWEST_S = 1200.0
 """A slope over less than this, after the warm-up, says nothing of an hour."""
@@ -64,6 +66,14 @@ def slope(times: Sequence[float], values: Sequence[float]) -> float:
     at, value = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     first, second = np.triu_indices(len(at), k=1)
     return float(np.median((value[second] - value[first]) / (at[second] - at[first])))
+
+
+def swap_due_s(number: int, *, every_s: float, warm_s: float) -> float:
+    """Return the second in which a swap is due: ``WARM_SWAPS`` while it warms up, then one every ``every_s``."""
+    quick_s = warm_s / WARM_SWAPS
+    if every_s <= quick_s:
+        return number * every_s
+    return number * quick_s if number < WARM_SWAPS else warm_s + (number - WARM_SWAPS) * every_s
 
 
 def warm_up_s(seconds: float) -> float:

@@ -19,7 +19,7 @@ from benchmarks.soak.report import Findings, Swap, Verdict, report
 from benchmarks.soak.sampling import Reading, Sample, read
 from benchmarks.soak.tables import show
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.trends import long_enough, slope, trends, warm
+from benchmarks.soak.trends import long_enough, slope, swap_due_s, trends, warm
 
 TASK = "bench/production"
 DIGEST = "sha256:a"
@@ -227,6 +227,12 @@ def test_the_warm_up_is_ten_minutes_or_a_third_and_slopes_need_twenty_more() -> 
     assert long_enough(samples(30))
     assert not long_enough(samples(29))
     assert not long_enough([])
+
+
+def test_models_are_swapped_often_while_it_warms_up_and_then_as_asked() -> None:
+    due = [swap_due_s(number, every_s=300.0, warm_s=600.0) for number in range(18)]
+    assert due == [*(40.0 * number for number in range(15)), 600.0, 900.0, 1200.0]
+    assert [swap_due_s(number, every_s=20.0, warm_s=600.0) for number in (0, 14, 15, 40)] == [0, 280, 300, 800]
 
 
 @pytest.mark.parametrize(
