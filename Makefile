@@ -20,8 +20,8 @@ install: .venv/installed ## Make .venv with the pinned dependencies and the lexs
 demo: install ## The whole story on this machine, in about three minutes
 	@$(BIN)/lexstream demo
 
-test: install lint ## Lint, types and the whole suite, with a real broker
-	$(BIN)/python -m pytest
+test: install lint ## Lint, types and the whole suite, with real brokers
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 unit: install ## The tests that need neither broker nor minutes
 	$(BIN)/python -m pytest -m "not broker and not slow"

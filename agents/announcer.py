@@ -7,6 +7,7 @@ import logging
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from agents.hanging_up import hang_up_producer
 from agents.settings import Settings
 from agents.writer import event_entry, producer_options
 from schemas.control_events import ControlEvent
@@ -44,8 +45,7 @@ class Announcer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._producer:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._producer.stop(), _STOP_S)
+            await hang_up_producer(self._producer)
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
         while True:

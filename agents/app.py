@@ -13,8 +13,10 @@ from typing import Any, Literal, Protocol
 
 from agents.batches import guard_batches
 from agents.kafka import faust_options
+from agents.lookups import guard_lookups
 from agents.offsets import guard_offsets
 from agents.settings import Settings
+from agents.stopping import Stopped, unless_told
 from schemas.errors import Fatal
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ def create_app(settings: Settings, *, role: Role) -> Any:
 
     guard_batches(settings.max_message_bytes)
     guard_offsets()
+    guard_lookups()
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     return faust.App(
@@ -81,6 +84,8 @@ def create_app(settings: Settings, *, role: Role) -> Any:
 async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) -> None:
     """Start the services and then the app, wait for ``stop``, and stop them in the other order.
 
+    An app that is still starting when ``stop`` comes, since Kafka does not answer, is not waited for.
+
     Raises:
         Fatal: If the app could not start or crashed; the process should leave at once.
     """
@@ -88,7 +93,11 @@ async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) ->
         for service in services:
             await service.start()
             stack.push_async_callback(service.stop)
-        await _start_app(app)
+        try:
+            await unless_told(stop, _start_app(app))
+        except Stopped:
+            await _stop_app(app)
+            return
         stack.push_async_callback(_stop_app, app)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         crashing = asyncio.create_task(_crash(app), name="crash")

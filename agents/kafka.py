@@ -6,7 +6,7 @@ import ssl
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -59,6 +59,14 @@ def _unusable_pair(settings: Settings, error: OSError) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
         return f"ssl_keyfile {key} is not the key of ssl_certfile {settings.ssl_certfile}"
     return f"ssl_certfile {settings.ssl_certfile} and its key {key} cannot be read as PEM; is ssl_password right?"
+
+
+METADATA_MAX_AGE_MS: Final = 10_000
+"""How old what a member of a group knows of topics may get.
+
+The member that assigns partitions leaves out topics of which its node told nothing, as a node may that has just
+started, and looks again only then: by default after five minutes, in which nobody reads them.
+"""
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -118,6 +126,7 @@ def faust_options(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{address.strip()}" for address in settings.brokers.split(",")],
         "broker_credentials": _faust_credentials(settings),
+        "consumer_metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }
 
 

@@ -1,11 +1,12 @@
 """A project's labelled documents, read from the labels topic as they are now."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import orjson
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from schemas.errors import DecodeError, InvalidInput, Unavailable
 from schemas.labels import LabelledDocument
 
 _FETCH_BYTES = 8 * 1024 * 1024
+_ANSWER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ async def read_labels(settings: Settings, project: str) -> ProjectLabels:
 
     Raises:
         DecodeError: If one of them cannot be read.
-        Unavailable: If Kafka does not answer.
+        InvalidInput: If Kafka does not let us read the topic.
+        Unavailable: If Kafka does not answer, or somebody's import is open for too long.
     """
     places = await _current(settings, project)
     documents = [_document(document_id, place) for document_id, place in places.items()]
@@ -77,7 +80,8 @@ async def read_label_ids(settings: Settings, project: str) -> list[str]:
     """Return the ids of the documents that ``project`` has now, even of those that cannot be read.
 
     Raises:
-        Unavailable: If Kafka does not answer.
+        InvalidInput: If Kafka does not let us read the topic. A controller leaves with that: no command is to blame.
+        Unavailable: If Kafka does not answer, or somebody's import is open for too long.
     """
     return sorted(await _current(settings, project))
 
@@ -102,14 +106,43 @@ async def _current(settings: Settings, project: str) -> dict[str, _Place]:
 
 
 async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:
-    async with consuming(settings, settings.topics.labels, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
-        remaining = Remaining(
-            consumer, await consumer.end_offsets(consumer.assignment()), patience_s=patience_of(settings)
-        )
-        while await remaining.count():
-            for messages in (await consumer.getmany(timeout_ms=100)).values():
-                for message in messages:
-                    yield message
+    """Yield all that is committed, of every partition up to the same moment: of an import all, or nothing.
+
+    For those who read committed a partition ends before the first open transaction, such as that of an import that was
+    acknowledged, until its markers are written. So the ends are those for everybody, and asked for until none moves.
+    """
+    async with (
+        consuming(settings, settings.topics.labels, max_partition_fetch_bytes=_FETCH_BYTES) as consumer,
+        consuming(settings, isolation_level="read_uncommitted") as asking,
+    ):
+        read: dict[TopicPartition, int] = {}
+        while (ends := await asking.end_offsets(consumer.assignment())) != read:
+            remaining = Remaining(consumer, ends, patience_s=patience_of(settings))
+            while await _count(remaining, consumer, ends):
+                for messages in (await consumer.getmany(timeout_ms=100)).values():
+                    for message in messages:
+                        yield message
+            read = ends
+
+
+async def _count(remaining: Remaining, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> int:
+    try:
+        return await remaining.count()
+    except Unavailable:
+        if not await _is_hidden(consumer, ends):
+            raise
+        why = "an import is being written, or somebody died who wrote one; expected it to end within five minutes"
+        raise Unavailable(f"the labels cannot be read now: {why}; try again then") from None
+
+
+async def _is_hidden(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    """Whether Kafka answers that an open transaction lies before one of the ends."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            readable: dict[TopicPartition, int] = await consumer.end_offsets(ends)
+    except (KafkaError, TimeoutError):
+        return False
+    return any(readable[partition] < end for partition, end in ends.items())
 
 
 def _document(document_id: str, place: _Place) -> LabelledDocument:

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -21,6 +22,7 @@ _POLL_MS = 200
 _POLL_RECORDS = 500
 _SOURCE = re.compile(r"([^/@]+)(?:/([0-9]{1,9})(?:[@/]([0-9]{1,18})(?:(-)([0-9]{1,18})?)?)?)?")
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -75,7 +77,7 @@ class Source:
         """Read ``topic``, ``topic/2``, ``topic/2@7`` (or ``topic/2/7``), ``topic/2@7-9`` or ``topic/2@7-``.
 
         Raises:
-            InvalidInput: If it is none of these.
+            InvalidInput: If it is none of these, or ends before it begins.
         """
         found = _SOURCE.fullmatch(text)
         if not found:
@@ -86,6 +88,8 @@ class Source:
         if first is None:
             return cls(topic, None if partition is None else int(partition))
         end = int(last) if last else None if upward else int(first)
+        if end is not None and end < int(first):
+            raise InvalidInput([f"--source {text}: {end} is before {first}, expected FROM-TO in their order"])
         return cls(topic, int(partition), int(first), end)
 
     def __contains__(self, facts: object) -> bool:
@@ -146,7 +150,7 @@ def parse_time(text: str, *, option: str, now: datetime) -> int:
         else:
             at = datetime.fromisoformat(text)
             at = at if at.tzinfo else at.astimezone()
-        return round(at.astimezone(UTC).timestamp() * 1000)
+        return (at.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)  # what Kafka keeps is cut off like this
     except (ValueError, OverflowError, OSError):
         raise InvalidInput(
             [f"{option} {text}: expected a time such as 2026-01-05T10:00 or an age such as 90s, 30m, 2h or 7d"]

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
-from agents.consumer import hang_up
+from agents.hanging_up import hang_up
+from agents.high_watermark import HighWatermark
 from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.records import (
@@ -129,6 +130,7 @@ class RegistryFollower:
         self._partition = TopicPartition(settings.topics.registry, 0)
         self._changed = asyncio.Condition()
         self._listeners: list[Callable[[Registry], None]] = []
+        self._high_watermark = HighWatermark(settings, self._partition)
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._assigned = asyncio.Event()
@@ -150,7 +152,7 @@ class RegistryFollower:
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Start following, and return when all that was there has been read. Waits for a topic that is missing."""
+        """Start following, and return when all that can be read now has been. Waits for a topic that is missing."""
         self._consumer = AIOKafkaConsumer(
             **client_options(self._settings),
             enable_auto_commit=False,
@@ -162,34 +164,35 @@ class RegistryFollower:
         self._task = asyncio.create_task(self._follow(self._consumer), name="registry")
         if self._failed:
             watch(self._task, self._failed)
-        await self.catch_up()
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([self._partition])
+        await self._read_up_to(ends[self._partition], self._consumer, self._task)
 
     async def stop(self) -> None:
         """Stop following."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._consumer:
-            await hang_up(self._consumer)
+        try:
+            await self._high_watermark.close()
+        finally:
+            if self._consumer:
+                await hang_up(self._consumer)
 
     async def catch_up(self) -> Registry:
-        """Return a state that holds all that was committed before this call. Waits while the topic is missing.
+        """Return a state that holds all that was committed before this call.
+
+        Waits without bound while the topic is missing, and, once Kafka told where it ends, until it was read that far:
+        if somebody died and left a transaction open, until Kafka has ended that. What was committed behind it cannot be
+        read before, and whoever decides without it does again what was done.
 
         Raises:
-            KafkaError: If Kafka does not answer.
+            KafkaError: If Kafka does not tell where the topic ends; and whatever ended the following, of any kind.
+            RuntimeError: Before ``start``.
         """
         if self._consumer is None or self._task is None:
             raise RuntimeError("start() first")
         await self._assigned.wait()
-        end = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        async with self._changed:
-            while await self._consumer.position(self._partition) < end:
-                if self._task.done():
-                    self._task.result()
-                # NOTE: not wait_for: cancelled while its own task waits for the lock, it comes back without the lock.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.05):  # a transaction's marker moves only the position
-                        await self._changed.wait()
+        await self._read_up_to(await self._high_watermark.ask(), self._consumer, self._task)
         return self.state
 
     async def wait_for(self, condition: Callable[[Registry], bool]) -> Registry:
@@ -197,6 +200,16 @@ class RegistryFollower:
         async with self._changed:
             await self._changed.wait_for(lambda: condition(self.state))
         return self.state
+
+    async def _read_up_to(self, end: int, consumer: AIOKafkaConsumer, following: "asyncio.Task[None]") -> None:
+        async with self._changed:
+            while await consumer.position(self._partition) < end:
+                if following.done():
+                    following.result()
+                # NOTE: not wait_for: cancelled while its own task waits for the lock, it comes back without the lock.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):  # a transaction's marker moves only the position
+                        await self._changed.wait()
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         """Begin where we are, once the topic is there.

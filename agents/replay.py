@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from agents.client import Client
 from agents.fencing import BROKEN, is_fatal, is_fenced
+from agents.hanging_up import hang_up_producer
 from agents.hotloop.answers import Outgoing, outgoing
 from agents.hotloop.limits import Limits, read_limits
 from agents.hotloop.transactions import BUILDER_BYTES, abort, pack
@@ -235,8 +236,7 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         await _start(producer, patience_of(settings))
         yield producer
     finally:
-        with contextlib.suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.stop(), _STOP_S)
+        await hang_up_producer(producer, within_s=_STOP_S)
 
 
 async def _start(producer: AIOKafkaProducer, patience_s: float) -> None:

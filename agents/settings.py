@@ -1,6 +1,7 @@
 """The settings: environment ``LEXSTREAM_…``, then ``lexstream.toml``, then options; the later wins."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agents.lanes import Lane, default_lanes, lane_tasks, parse_lane
-from agents.token_url import token_url_problem
+from agents.lanes import Lane, default_lanes, default_task_problem, lane_problem, lane_tasks, parse_lane
+from agents.login import login_problem
+from agents.secret_urls import registry_url_problem, token_url_problem
 from schemas.codecs.validation import shown_problems
 from schemas.documents import Task
 from schemas.errors import InvalidSettings
@@ -22,8 +24,6 @@ from schemas.topics import Topics
 PREFIX = "LEXSTREAM_"
 FILE = Path("lexstream.toml")
 Origin = Literal["default", "environment", "file", "option"]
-_OF_PASSWORDS = ("sasl_username", "sasl_password")
-_OF_OAUTH = ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
 Words = Annotated[list[str], NoDecode]
 """A list; in the environment its items are parted by commas."""
 
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     group: Annotated[str, Field(min_length=1, max_length=200)] = "lexstream"
     """The workers' consumer group; also the prefix of transactional ids and of the control plane's groups."""
     group_instance_id: str | None = None
-    """A lasting name for this worker (static membership): its partitions wait until it is back (2 to 10 s)."""
+    """A lasting name for this worker (static membership): its partitions wait session_timeout_s for it to be back."""
     lanes: Words = []
     """Further lanes, INPUT:OUTPUT or INPUT:OUTPUT:interactive, beside the two of the namespace."""
     default_tasks: Words = []
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     include_text: bool = True
     """Whether enriched documents carry the text."""
     string_index_type: StringIndexType = StringIndexType.CODE_POINT
-    """Unit of the offsets and lengths in enriched documents."""
+    """Unit of the offsets and lengths in enriched documents: UnicodeCodePoint, Utf16CodeUnit or Utf8CodeUnit."""
     output_format: Literal["json", "avro"] = "json"
     """Format of enriched documents. Input topics may mix both."""
     schema_registry_url: SecretStr | None = None
@@ -106,7 +106,8 @@ class Settings(BaseSettings):
         "openvino-bf16",
         "openvino-fp32",
     ] = "auto"
-    """What runs the encoder; auto: the fastest on this machine that answers as well as torch-fp32."""
+    """What runs the encoder: torch-fp32, torch-bf16, onnx-int8, onnx-fp32, openvino-int8, openvino-bf16, openvino-fp32,
+    or auto: the fastest on this machine that answers as well as torch-fp32."""
     tuning_s: Annotated[float, Field(ge=0, le=600)] = 50.0
     """Most seconds in which a starting worker measures how a model runs best, if nobody knows; 0: none."""
     threads: Annotated[int, Field(ge=0)] = 0
@@ -129,33 +130,35 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
     """auto: text on a terminal, JSON lines elsewhere."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: object, info: ValidationInfo) -> object:
+        # As templates of environments have it: NAME=${OTHER:-}.
+        assert info.field_name  # noqa: S101 - pydantic names the field
+        return None if value == "" and cls.model_fields[info.field_name].default is None else value
+
     @field_validator("lanes", "default_tasks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _lanes_and_tasks_can_be_read(self) -> Self:
-        _ = self.all_lanes, [lane_tasks(self.default_tasks, lane.input) for lane in self.all_lanes]
+    def _lanes_and_tasks_go_together(self) -> Self:
+        lanes = self.all_lanes
+        if problem := lane_problem(lanes, self.topics) or default_task_problem(self.default_tasks, lanes):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
-    def _sasl_is_complete(self) -> Self:
-        if self.security_protocol.startswith("SASL"):
-            needed: tuple[str, ...] = _OF_PASSWORDS
-            why = f"security_protocol {self.security_protocol}"
-            if self.sasl_mechanism == "OAUTHBEARER":
-                needed, why = _OF_OAUTH, "sasl_mechanism OAUTHBEARER"
-            if missing := [name for name in needed if not getattr(self, name)]:
-                raise ValueError(f"{why} needs {' and '.join(missing)}")
-        return self
-
-    @model_validator(mode="after")
-    def _secrets_stay_secret(self) -> Self:
+    def _logins_are_whole_and_safe(self) -> Self:
+        fields = type(self).model_fields
+        given = {name for name in fields if (value := getattr(self, name)) and value != fields[name].default}
         if self.sasl_oauth_token_url and (problem := token_url_problem(self.sasl_oauth_token_url)):
             raise ValueError(f"sasl_oauth_token_url: {problem}")
-        if self.ssl_keyfile and not self.ssl_certfile:
-            raise ValueError("ssl_keyfile needs ssl_certfile: the certificate that the key belongs to")
+        if self.schema_registry_url and (problem := registry_url_problem(self.schema_registry_url.get_secret_value())):
+            raise ValueError(f"schema_registry_url: {problem}")
+        if problem := login_problem(given, protocol=self.security_protocol, mechanism=self.sasl_mechanism):
+            raise ValueError(problem)
         return self
 
     @cached_property
@@ -199,6 +202,13 @@ class Settings(BaseSettings):
         return init_settings, env_settings
 
 
+def on_own_kafka(brokers: str) -> dict[str, Any]:
+    """Return what to change for a Kafka that we started at ``brokers``: nobody logs in there, in the clear."""
+    fields = Settings.model_fields
+    login = {name: field.default for name, field in fields.items() if name.startswith(("sasl_", "ssl_"))}
+    return login | {"security_protocol": "PLAINTEXT", "brokers": brokers}
+
+
 _SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
 
 
@@ -238,7 +248,16 @@ def load_settings(options: Mapping[str, Any] | None = None, *, file: Path = FILE
         return Settings(**(from_file | given))
     except ValidationError as error:
         # NOTE: the cause shows the values, secret ones too, so it does not go along into a log.
-        raise InvalidSettings(shown_problems(error, secret=_SECRETS)) from None
+        whence = origins(options, file=file)
+        raise InvalidSettings([_placed(each, whence) for each in shown_problems(error, secret=_SECRETS)]) from None
+
+
+def _placed(problem: str, whence: Mapping[str, Origin]) -> str:
+    """Return a problem with the places of the settings that it names, where these are not on the command line."""
+    places = {"environment": "in the environment", "file": f"in {FILE}"}
+    named = [name for name in whence if whence[name] in places and re.search(rf"(?<![\w.]){name}(?![\w.])", problem)]
+    told = ", ".join(f"{name} is set {places[whence[name]]}" for name in named)
+    return f"{problem} ({told})" if told else problem
 
 
 def origins(options: Mapping[str, Any] | None = None, *, file: Path = FILE) -> dict[str, Origin]:

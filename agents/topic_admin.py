@@ -92,7 +92,12 @@ class TopicAdmin(AbstractAsyncContextManager["TopicAdmin"]):
         return {name: {entry[0]: entry[1] for entry in entries} for code, _, _, name, entries in answers if not code}
 
     async def create(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Make topics and return their names; one that somebody else makes meanwhile is no error."""
+        """Make topics and return their names; one that somebody else makes meanwhile is no error.
+
+        Raises:
+            InvalidInput: If Kafka refuses one for good.
+            Unavailable: If it cannot make one now, or was not heard to have made them all in time.
+        """
         made = [NewTopic(s.name, s.partitions, s.replication, topic_configs=s.config) for s in specs]
         answer = await self._client.create_topics(made, timeout_ms=int(_CREATED_S * 1000))
         require_allowed("make", [name for name, code, *_ in answer.topic_errors if code == _NOT_ALLOWED])
@@ -105,9 +110,13 @@ class TopicAdmin(AbstractAsyncContextManager["TopicAdmin"]):
         return [name for name, code, *_ in answer.topic_errors if not code]
 
     async def _until_there(self, names: Sequence[str]) -> None:
-        async with asyncio.timeout(_CREATED_S):
-            while len(await self.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(_CREATED_S):
+                while len(await self.partitions(names)) < len(names):  # noqa: ASYNC110 - Kafka tells nobody
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            those = ", ".join(names)
+            raise Unavailable(f"{those} cannot be seen {_CREATED_S:.0f} s after they were made; try again") from error
 
 
 def require_allowed(what: str, topics: Collection[str]) -> None:

@@ -9,9 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
 
 from prometheus_client import PlatformCollector, ProcessCollector
 
@@ -29,6 +27,7 @@ from agents.metrics import Metrics
 from agents.registry import RegistryFollower
 from agents.rights import require_rights
 from agents.settings import Settings
+from agents.stopping import Stopped, unless_told
 from agents.topics import check_topics
 from agents.trimming import Trimming, malloc_trim
 from models.engine.engine import Engine
@@ -61,7 +60,9 @@ async def _run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         worker = _Worker(settings, stack)
-        if not await _unless(stop, worker.start()):
+        try:
+            await unless_told(stop, worker.start())
+        except Stopped:
             return
         try:
             await worker.run(stop)
@@ -71,19 +72,6 @@ async def _run(settings: Settings) -> None:
             raise
         except Exception as error:
             leave(error)
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do ``work`` and return whether it was done; setting ``stop`` cancels it."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        working.result()
-        return True
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
-    return False
 
 
 class _Worker:

@@ -1,8 +1,6 @@
 """Writing to several topics at once, as the only one who may: a transactional producer that fences its predecessor."""
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,14 +10,14 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.fencing import BROKEN, is_fatal, is_fenced
+from agents.hanging_up import hang_up_producer, started
+from agents.hotloop.transactions import abort
 from agents.kafka import client_options
 from agents.settings import Settings
 from schemas.control_events import ControlEvent
 from schemas.errors import Fenced, Unavailable
 
-logger = logging.getLogger(__name__)
-
-_STOP_S: Final = 3.0
+_START_S: Final = 30.0
 _IN_FLIGHT: Final = 500
 _OVERHEAD_BYTES: Final = 64 * 1024
 
@@ -53,7 +51,8 @@ class Writer:
     """The holder of one transactional id.
 
     Any failure drops the producer; the next ``take_over`` makes a new one, whose start aborts what the old left open.
-    So all that was committed before is readable after ``take_over``, and whoever held the id before can write no more.
+    So after ``take_over`` nothing of the id is open any more, and whoever held it before can write no more. What was
+    committed before is read up to the high watermark: somebody else's transaction may hide it.
     """
 
     def __init__(self, settings: Settings, transactional_id: str, *, group: str, timeout_s: float) -> None:
@@ -76,15 +75,11 @@ class Writer:
         if self._producer and not is_fatal(self._producer):
             return
         await self.stop()
-        producer = AIOKafkaProducer(**self._options)
         try:
-            await producer.start()
-        except BaseException as error:
-            await _stopped(producer)
-            if isinstance(error, KafkaError | OSError):
-                raise Unavailable(f"no transactions under {self._id} for now: {error!r}") from error
-            raise
-        self._producer = producer
+            async with asyncio.timeout(_START_S):  # by itself it asks without end for a node that coordinates
+                self._producer = await started(AIOKafkaProducer(**self._options))
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"no transactions under {self._id} for now: {error!r}") from error
 
     async def commit(self, entries: Iterable[Entry], *, offset: tuple[TopicPartition, int] | None = None) -> None:
         """Make all entries, and the offset of what was consumed, visible at once.
@@ -115,15 +110,18 @@ class Writer:
             if isinstance(error, (*BROKEN, OSError)):
                 raise Unavailable(f"transaction of {self._id} failed: {error!r}") from error
             raise
-        except BaseException:
-            await self.stop()
+        except BaseException:  # we are told to stop: what stays open would hide from others what they commit
+            try:
+                await abort(producer)
+            finally:
+                await self.stop()
             raise
 
     async def stop(self) -> None:
         """Let go of the id."""
         producer, self._producer = self._producer, None
         if producer:
-            await _stopped(producer)
+            await hang_up_producer(producer)
 
 
 async def _send_all(producer: AIOKafkaProducer, entries: Iterable[Entry]) -> None:
@@ -134,8 +132,3 @@ async def _send_all(producer: AIOKafkaProducer, entries: Iterable[Entry]) -> Non
             await asyncio.gather(*pending)
             pending.clear()
     await asyncio.gather(*pending)
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), _STOP_S)

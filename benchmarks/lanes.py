@@ -10,11 +10,12 @@ import asyncio
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -26,14 +27,18 @@ from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
 from agents.bench.stats import percentile
 from agents.bench.traffic import PARTITIONS, BenchTopics
+from agents.interrupts import terminated_like_interrupted
 from agents.kafka import client_options
 from agents.settings import Settings, load_settings
 from benchmarks.scaling import prepared
+from schemas.errors import LexstreamError
 from schemas.topics import Topics
 
 EVERY_S = 0.1
 POLL_MS = 200
-WARM = 200
+PATIENCE_S = 60.0
+LONG_S = 1800.0
+"""For a document of megabytes."""
 CONSOLE = Console(stderr=True)
 
 
@@ -52,8 +57,42 @@ def event(number: int, text: str) -> dict[str, bytes]:
     return {"key": key.encode(), "value": orjson.dumps({"id": key, "text": text})}
 
 
+class Reader(Protocol):
+    """Reads what comes out of a lane."""
+
+    async def getmany(self, *, timeout_ms: int) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Return what came, perhaps nothing."""
+
+
+async def answers(
+    reader: Reader, count: int, *, check: Callable[[], None], patience_s: float = PATIENCE_S
+) -> AsyncIterator[Any]:
+    """Give as many answers, as they come.
+
+    Args:
+        reader: Of a lane.
+        count: How many.
+        check: Raises when no more can come.
+        patience_s: For how long none may come.
+
+    Raises:
+        LexstreamError: None came for too long.
+    """
+    last = time.monotonic()
+    while count > 0:
+        for record in [each for records in (await reader.getmany(timeout_ms=POLL_MS)).values() for each in records]:
+            count, last = count - 1, time.monotonic()
+            yield record
+        if count > 0:
+            check()
+            if time.monotonic() - last > patience_s:
+                raise LexstreamError(
+                    f"{count} answers are missing, and none came for {patience_s:.0f} s; look into the dead letters"
+                )
+
+
 async def latencies(
-    topics: Topics, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, texts: Sequence[str]
+    topics: Topics, producer: AIOKafkaProducer, reader: Reader, texts: Sequence[str], *, check: Callable[[], None]
 ) -> list[float]:
     """Ask about one text after another, on time whether or not the last was answered; return seconds to each answer."""
     due = {str(at): time.perf_counter() + at * EVERY_S for at in range(len(texts))}
@@ -64,12 +103,17 @@ async def latencies(
             await producer.send_and_wait(topics.requests, partition=at % PARTITIONS, **event(at, text))
 
     asking = asyncio.create_task(ask())
-    found: list[float] = []
-    while len(found) < len(texts):
-        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-            found += [time.perf_counter() - due[record.key.decode()] for record in records]
-    await asking
-    return found
+
+    def both() -> None:
+        check()
+        if asking.done():
+            asking.result()
+
+    try:
+        came = answers(reader, len(texts), check=both)
+        return [time.perf_counter() - due[record.key.decode()] async for record in came]
+    finally:
+        asking.cancel()
 
 
 async def fill(topics: Topics, producer: AIOKafkaProducer, documents: Sequence[BenchDocument]) -> None:
@@ -81,19 +125,6 @@ async def fill(topics: Topics, producer: AIOKafkaProducer, documents: Sequence[B
     await asyncio.gather(*sent)
 
 
-class Answers(Protocol):
-    """Reads what comes out of a lane."""
-
-    async def getmany(self, *, timeout_ms: int) -> Mapping[TopicPartition, Sequence[object]]:
-        """Return what came, perhaps nothing."""
-
-
-async def answered(reader: Answers, count: int) -> None:
-    """Return when as many documents were answered."""
-    while count > 0:
-        count -= sum(map(len, (await reader.getmany(timeout_ms=POLL_MS)).values()))
-
-
 def outputs(settings: Settings, topic: str) -> AIOKafkaConsumer:
     """Return what reads a lane's answers from the first on."""
     reader = AIOKafkaConsumer(
@@ -103,7 +134,9 @@ def outputs(settings: Settings, topic: str) -> AIOKafkaConsumer:
     return reader
 
 
-async def situations(settings: Settings, options: argparse.Namespace) -> dict[str, list[float]]:
+async def situations(
+    settings: Settings, options: argparse.Namespace, *, check: Callable[[], None]
+) -> dict[str, list[float]]:
     """Return the latencies in each situation."""
     topics, texts = settings.topics, [document.text for document in tickets(options.requests, seed=1)]
     long = "The tenant pays 900 pounds each month and keeps a cat. " * int(options.megabytes * 2**20 / 55)
@@ -111,18 +144,19 @@ async def situations(settings: Settings, options: argparse.Namespace) -> dict[st
     large = AIOKafkaProducer(**client_options(settings), max_request_size=20_000_000)
     small = AIOKafkaProducer(**client_options(settings), linger_ms=2)
     async with small as producer, reader as consumer, large as patient, of_bulk as bulk:
-        found = {}
-        await latencies(topics, producer, consumer, texts[:50])
+        measured, found = partial(latencies, topics, producer, consumer, check=check), {}
+        await measured(texts[:50])
         CONSOLE.print("bulk lane idle")
-        found["idle"] = await latencies(topics, producer, consumer, texts)
+        found["idle"] = await measured(texts)
         CONSOLE.print(f"bulk lane reads a document of {options.megabytes:g} MB")
         await patient.send_and_wait(topics.documents, partition=0, **event(0, long))
-        found[f"a document of {options.megabytes:g} MB"] = await latencies(topics, producer, consumer, texts)
+        found[f"a document of {options.megabytes:g} MB"] = await measured(texts)
         CONSOLE.print("until the long document is answered")
-        await answered(bulk, 1)
+        async for _ in answers(bulk, 1, check=check, patience_s=LONG_S):
+            pass
         CONSOLE.print("bulk lane saturated")
         await fill(topics, producer, mixed(options.bulk, seed=1))
-        found["saturated"] = await latencies(topics, producer, consumer, texts)
+        found["saturated"] = await measured(texts)
     return found
 
 
@@ -152,8 +186,10 @@ async def measure(options: argparse.Namespace) -> None:
         await topics.create()
         child = await Child.start(replace(await prepared(folder), settings=told), log=folder / "worker.log")
         stack.push_async_callback(child.stop)
-        show(await situations(settings, options))
+        show(await situations(settings, options, check=child.check))
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(parse()))
+    options = parse()
+    with terminated_like_interrupted():
+        asyncio.run(measure(options))

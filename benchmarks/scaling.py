@@ -29,6 +29,7 @@ from agents.bench.child import Child
 from agents.bench.documents import BenchDocument, mixed, tickets
 from agents.bench.subject import Spec
 from agents.bench.traffic import BenchTopics, Line
+from agents.interrupts import terminated_like_interrupted
 from agents.settings import Settings, load_settings
 
 CONSOLE = Console(stderr=True)
@@ -151,4 +152,6 @@ async def measure(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(parse()))
+    options = parse()
+    with terminated_like_interrupted():
+        asyncio.run(measure(options))

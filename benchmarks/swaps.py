@@ -9,11 +9,10 @@ counts as *beside a swap* if it came between the command and a second after the 
 
 import argparse
 import asyncio
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,26 +22,24 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from agents.bench.broker import terminated_like_interrupted
 from agents.bench.documents import tickets
 from agents.bench.stats import percentile
 from agents.bench.traffic import PARTITIONS, Line, Passage
 from agents.broker import LocalBroker
 from agents.broker.address import free_port
-from agents.last_words import last_words
+from agents.interrupts import terminated_like_interrupted
 from agents.prove.broker import alone
-from agents.settings import Settings
+from agents.settings import Settings, load_settings, on_own_kafka
 from agents.topics import create_topics
-from benchmarks.soak.deploying import TASK, deploy, register
+from benchmarks.soak.deploying import TASK, deployed, register
 from benchmarks.soak.models import prepared
-from benchmarks.soak.report import Swap
-from benchmarks.soak.worker import start_worker
+from benchmarks.soak.swaps import Swap
+from benchmarks.soak.worker import Worker
 from schemas.errors import LexstreamError
 
 CONSOLE = Console(stderr=True)
 _WARM_S = 15.0
 _AFTER_S = 1.0
-_STOP_S = 20.0
 _N_FAST = 2_000
 _LEAST_SWAPS = 2
 
@@ -81,51 +78,35 @@ async def serving(brokers: str, folder: Path) -> AsyncIterator[tuple[Settings, L
     settings = own_settings(brokers, folder)
     await create_topics(settings, PARTITIONS)
     await register(settings, models.digests)
-    worker = start_worker(settings, log := folder / "worker.log")
+    with ExitStack() as stack:
+        worker = Worker(settings, folder / "worker.log")
+        stack.callback(worker.kill)
 
-    def check() -> None:
-        if (code := worker.poll()) is not None:
-            raise LexstreamError(f"the worker ended with {code}: {last_words(log.read_text(errors='replace'))}")
+        def check() -> None:
+            if worker.ended:
+                raise LexstreamError(worker.problem)
 
-    line = Line(settings, check=check)
-    try:
-        line.open()
-        await swapped(settings, labels[0])
-        yield settings, line, labels
-    except LexstreamError:
-        check()  # then all else comes of that
-        raise
-    finally:
-        line.close()
-        await asyncio.to_thread(_stop, worker)
+        line = Line(settings, check=check)
+        stack.callback(line.close)
+        try:
+            line.open()
+            await swapped(settings, labels[0])
+            yield settings, line, labels
+        except LexstreamError:
+            check()  # then all else comes of that
+            raise
 
 
 def own_settings(brokers: str, folder: Path) -> Settings:
     """Return settings for the Kafka of this run, whatever the environment says of another one."""
-    return alone(
-        Settings(),
-        "lexstream-swaps",
-        brokers=brokers,
-        security_protocol="PLAINTEXT",
-        store=(folder / "store").as_uri(),
-        default_tasks=[TASK],
-        home=folder,
-    )
-
-
-def _stop(worker: "subprocess.Popen[bytes]") -> None:
-    worker.terminate()
-    try:
-        worker.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
+    ours = {"store": (folder / "store").as_uri(), "default_tasks": [TASK], "home": folder}
+    return alone(load_settings(), "lexstream-swaps", **on_own_kafka(brokers) | ours)
 
 
 async def swapped(settings: Settings, label: str) -> Beside:
     """Deploy a model, and return when it was served."""
     began = time.perf_counter()
-    swap = await asyncio.to_thread(deploy, settings, label, at_s=0.0)
+    swap = await deployed(settings, label, now_s=time.perf_counter)
     if swap.problem:
         raise LexstreamError(f"{label} is not served: {swap.problem}")
     return Beside(swap, began, time.perf_counter() + _AFTER_S)
@@ -164,7 +145,7 @@ def show(rate: float, passage: Passage, swaps: Sequence[Beside]) -> None:
     for column in ("", "tickets", "p50", "p99", "most"):
         table.add_column(column, justify="right" if column else "left")
     for name, found in (("no swap", quiet), ("beside a swap", beside)):
-        figures = [percentile(found, 0.5), percentile(found, 0.99), max(found)]
+        figures = [percentile(found, 0.5), percentile(found, 0.99), max(found)] if found else []
         table.add_row(name, f"{len(found):,}", *[f"{1000 * figure:.0f}" for figure in figures])
     Console().print(table)
     first, *warm = [each.swap.seconds or 0.0 for each in swaps]

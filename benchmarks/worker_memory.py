@@ -15,13 +15,25 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import psutil
 from confluent_kafka import Consumer, Producer
 
+from agents.interrupts import terminated_like_interrupted
+
 LEXSTREAM = Path(sys.executable).parent / "lexstream"
+PATIENCE_S = 60.0
+LEAVE_S = 30.0
+
+
+class Answers(Protocol):
+    """Reads what comes out."""
+
+    def consume(self, num_messages: int, *, timeout: float) -> Sequence[Any]:
+        """Return what came, perhaps nothing."""
 
 
 def parse() -> argparse.Namespace:
@@ -60,7 +72,7 @@ def main() -> None:
     begun = time.monotonic()
     worker = subprocess.Popen([*start, "worker", "--lane", lane, "--group", name, "--metrics-port", "0"])
     try:
-        read(consumer, 1)
+        read(consumer, 1, worker=worker)
         print(f"start to first answer: {time.monotonic() - begun:.1f} s")
         process, done = psutil.Process(worker.pid), 1
         begun = time.monotonic()
@@ -70,20 +82,36 @@ def main() -> None:
                 producer.produce(name, value)
                 producer.poll(0)
             producer.flush()
-            read(consumer, target - done)
+            read(consumer, target - done, worker=worker)
             done = target
             rate = done / (time.monotonic() - begun)
             print(f"{done:>8} documents  {process.memory_info().rss / 1e6:7.0f} MB resident  {rate:7.0f} documents/s")
     finally:
-        worker.terminate()
-        worker.wait(30)
+        stop(worker)
 
 
-def read(consumer: Consumer, n: int) -> None:
-    """Read ``n`` answers."""
+def read(consumer: Answers, n: int, *, worker: "subprocess.Popen[bytes]", patience_s: float = PATIENCE_S) -> None:
+    """Read ``n`` answers; leave if the worker has ended, or none comes for ``patience_s``."""
+    last = time.monotonic()
     while n:
-        n -= sum(message.error() is None for message in consumer.consume(min(n, 500), timeout=1.0))
+        if found := sum(message.error() is None for message in consumer.consume(min(n, 500), timeout=1.0)):
+            n, last = n - found, time.monotonic()
+        elif worker.poll() is not None:
+            sys.exit(f"the worker ended with {worker.returncode}; what it said is above")
+        elif time.monotonic() - last > patience_s:
+            sys.exit(f"{n} answers are missing, and none came for {patience_s:.0f} s; look into the dead letters")
+
+
+def stop(worker: "subprocess.Popen[bytes]") -> None:
+    """Tell the worker to leave; one that does not is killed."""
+    worker.terminate()
+    try:
+        worker.wait(LEAVE_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 if __name__ == "__main__":
-    main()
+    with terminated_like_interrupted():
+        main()

@@ -13,6 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from models.files import check_size, regular_file, write_whole
 from schemas.errors import DISK_FULL, ArtefactError, ArtefactNotFound, NoSpace, Unavailable
+from schemas.urls import without_login
 
 
 class Storage:
@@ -119,7 +120,8 @@ def unavailable(url: str) -> Iterator[None]:
     except (ArtefactError, FileNotFoundError):
         raise
     except (OSError, ValueError, ImportError) as error:
+        store = f"the model store at {without_login(url)}"
         if isinstance(error, OSError) and error.errno in DISK_FULL:
-            told = f"the model store at {url} has no room ({error.strerror or error})"
+            told = f"{store} has no room ({error.strerror or error})"
             raise NoSpace(f"{told}: free some there and try again; nothing half-written is left") from error
-        raise Unavailable(f"the model store at {url} does not answer: {error}") from error
+        raise Unavailable(f"{store} does not answer: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from agents.bench.subject import Spec
+from agents.last_words import last_words
 from schemas.errors import LexstreamError
 
 _READY_S: Final = 180.0
@@ -96,6 +97,5 @@ class Child:
         return found
 
     def _ended(self) -> LexstreamError:
-        lines = [line for line in self._log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-        said = lines[-1] if lines else "it said nothing"
+        said = last_words(self._log.read_text("utf-8", errors="replace")) or "it said nothing"
         return LexstreamError(f"the subject {self.name} ended: {said}")

@@ -34,9 +34,9 @@ def analyze(
 
     event: dict[str, Any] = {
         "id": f"analyze-{uuid4()}",
+        "tasks": read_tasks([task]),
         "text": _read(file),
         "language": language,
-        "tasks": read_tasks([task]),
     }
     from schemas.documents import DocumentEvent
 

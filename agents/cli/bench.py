@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agents.cli.context import RUN, Cli, command
+from agents.cli.folders import make_folder
 
 if TYPE_CHECKING:
     from agents.bench.timetable import Sizes
@@ -41,6 +42,8 @@ def bench(
     Uses the Kafka at --brokers, and starts one of its own for the time if none answers there. Run nothing else
     meanwhile.
     """
+    if out is not None:
+        make_folder(out)
     report = cli.run(_measured(cli, _sizes(quick=quick, rounds=rounds)))
     if out is not None:
         _write(report, out)
@@ -63,11 +66,12 @@ def _sizes(*, quick: bool, rounds: int | None) -> "Sizes":
 async def _measured(cli: Cli, sizes: "Sizes") -> dict[str, Any]:
     import tempfile
 
-    from agents.bench.broker import open_broker, terminated_like_interrupted
+    from agents.bench.broker import open_broker
     from agents.bench.progress import shown
     from agents.bench.report import report
     from agents.bench.run import measure
     from agents.bench.timetable import BROKER
+    from agents.interrupts import terminated_like_interrupted
     from agents.prove.clients import require_client
 
     require_client()
@@ -84,6 +88,5 @@ def _write(report: dict[str, Any], out: Path) -> None:
 
     from agents.bench.plot import svg
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     (out / "bench.svg").write_text(svg(report), "utf-8")

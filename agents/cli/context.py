@@ -38,9 +38,18 @@ class Cli:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings, from all places."""
-        from agents.settings import load_settings
+        """The settings, from all places.
 
+        Raises:
+            InvalidSettings: With all that is wrong.
+        """
+        from agents.secret_urls import holds_login
+        from agents.settings import load_settings
+        from schemas.errors import InvalidSettings
+
+        if holds_login(str(self.options.get("schema_registry_url", ""))):
+            problem = "got a user in the URL, expected it in the environment or in lexstream.toml"
+            raise InvalidSettings([f"--schema-registry-url: {problem}: all users of a machine can read options"])
         return load_settings(self.options, file=self.file)
 
     @cached_property

@@ -5,71 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agents.cli.choosing import FromSource, Reason, Since, Until, reading, selection, survey_of
 from agents.cli.context import Cli, command
 from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agents.letters import Advanced, Letter, Selection
+    from agents.letters import Letter, Selection
     from agents.replay import Report
     from agents.survey import Counts, Survey
 
 app = typer.Typer(cls=ListByDefault, help="Dead letters: events that could not be enriched, and why.")
-Reason = Annotated[
-    list[str] | None, typer.Option(help="Only these: a reason such as DecodeError, or a stage such as decode.")
-]
-Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Only those that failed since then: 2026-01-05T10:00, or an age: 2h.")
-]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only those that failed before.")]
-FromSource = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--source", help="Only those that came from there: TOPIC, TOPIC/PARTITION, TOPIC/PARTITION@FROM[-TO]."
-    ),
-]
-
-
-def selection(
-    cli: Cli, *, reason: list[str] | None, since: str | None, until: str | None, source: list[str] | None
-) -> "Selection":
-    """Return what the options of ``list`` and ``replay`` choose.
-
-    Raises:
-        BadParameter: If one of them cannot be read, or they leave no time between them.
-    """
-    from dataclasses import replace
-
-    from agents.cli.topics import full_name
-    from agents.letters import Selection, Source
-    from schemas.errors import InvalidInput
-
-    try:
-        sources = [Source.parse(text) for text in source or []]
-        since_ms, until_ms = _period(since, until)
-    except InvalidInput as error:
-        raise typer.BadParameter(str(error)) from None
-    return Selection(
-        reasons=frozenset(reason or []),
-        since_ms=since_ms,
-        until_ms=until_ms,
-        sources=tuple(replace(each, topic=full_name(cli.settings.topics, each.topic)) for each in sources),
-    )
-
-
-def _period(since: str | None, until: str | None) -> tuple[int | None, int | None]:
-    from datetime import UTC, datetime
-
-    from agents.letters import parse_time
-    from schemas.errors import InvalidInput
-
-    now = datetime.now(UTC)
-    since_ms = None if since is None else parse_time(since, option="--since", now=now)
-    until_ms = None if until is None else parse_time(until, option="--until", now=now)
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise InvalidInput([f"--since {since} --until {until}: nothing is between them, expected --until to be later"])
-    return since_ms, until_ms
 
 
 @command(app, "list", example="lexstream dead-letters list --reason DecodeError --since 2h")
@@ -87,7 +34,7 @@ def list_letters(
     from agents.cli.render.dead_letters import counts_tables, letters_table
 
     chosen = selection(cli, reason=reason, since=since, until=until, source=source)
-    survey = cli.run(_survey(cli, chosen, n_newest=0 if counts else limit))
+    survey = cli.run(survey_of(cli, chosen, n_newest=0 if counts else limit))
     survey.require_reasons()
     if cli.for_machines:
         cli.emit(_counts(survey) if counts else [_described(*each) for each in survey.newest])
@@ -95,44 +42,6 @@ def list_letters(
     if survey.newest:
         cli.out.print(letters_table(survey.newest))
     cli.out.print(counts_tables(survey))
-
-
-async def _survey(cli: Cli, chosen: "Selection", *, n_newest: int) -> "Survey":
-    from agents.letters import Letter, letters_of
-    from agents.replayed import look_up_replayed
-    from agents.survey import Survey
-
-    survey = Survey(chosen, n_newest, keep=_whole if cli.for_machines else Letter.without_value)
-    with _reading(cli) as advanced:
-        async with cli.client() as client:
-            known = await look_up_replayed(client)
-            async with letters_of(client, since_ms=chosen.since_ms, advanced=advanced) as batches:
-                async for batch in batches:
-                    for letter in batch:
-                        survey.take(letter, replayed=letter in known)
-    return survey
-
-
-def _whole(letter: "Letter") -> "Letter":
-    return letter
-
-
-class _reading:
-    """Shows on a terminal how far a pass over the letters is."""
-
-    def __init__(self, cli: Cli) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=cli.err, transient=True, disable=not cli.err.is_terminal)
-        self._task = self._progress.add_task("reading dead letters", total=None)
-
-    def __enter__(self) -> "Advanced":
-        self._progress.start()
-        return lambda done, total: self._progress.update(self._task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
 
 def _described(letter: "Letter", replayed: bool) -> dict[str, Any]:
@@ -211,12 +120,10 @@ async def _read(cli: Cli, which: str) -> "tuple[Letter, bool]":
 
 
 def _place(text: str) -> tuple[int, int]:
-    from schemas.errors import InvalidInput
-
     partition, _, offset = text.partition(":")
     if partition.isdecimal() and offset.isdecimal():
         return int(partition), int(offset)
-    raise InvalidInput([f"{text}: expected PARTITION:OFFSET such as 0:17, the first column of the list"])
+    raise typer.BadParameter(f"{text}: expected PARTITION:OFFSET such as 0:17, the first column of the list")
 
 
 @command(app, "replay", example="lexstream dead-letters replay --reason TasksFailed --since 2h")
@@ -238,8 +145,8 @@ def replay_letters(
     and all of it had to be left out.
     """
     chosen = selection(cli, reason=reason, since=since, until=until, source=source)
-    if chosen.reasons:
-        cli.run(_survey(cli, chosen, n_newest=0)).require_reasons()
+    if chosen.reasons or chosen.sources:
+        cli.run(survey_of(cli, chosen, n_newest=0)).require_reasons()
     report = cli.run(_replay(cli, chosen, most_attempts=max_attempts, dry_run=dry_run))
     _say(cli, report, sent=not dry_run)
     if report.refused and not report.n_letters:
@@ -250,7 +157,7 @@ async def _replay(cli: Cli, chosen: "Selection", *, most_attempts: int, dry_run:
     from agents import replay
 
     work = replay.dry_run if dry_run else replay.replay
-    with _reading(cli) as advanced:
+    with reading(cli) as advanced:
         async with cli.client() as client:
             return await work(client, chosen, most_attempts=most_attempts, advanced=advanced)
 

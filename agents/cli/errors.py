@@ -3,7 +3,9 @@
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator
+from typing import NoReturn
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -92,21 +94,23 @@ def exit_codes() -> Iterator[None]:
     """Turn what a command raises into one line and an exit code.
 
     Raises:
-        SystemExit: With 1 after an error that can be explained, 2 after wrong settings or options, 130 after Ctrl-C.
+        SystemExit: With 1 after an error that can be explained, 2 after wrong settings or options, 130 after Ctrl-C,
+            141 if nobody reads our output any more.
     """
     try:
         yield
-    except SystemExit:
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # click and rich leave with 1 then
+            _leave_broken_pipe()
         raise
     except KeyboardInterrupt:
         sys.stderr.write("\nlexstream: stopped\n")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
-        _forget_stdout()
-        raise SystemExit(BROKEN_PIPE) from None
+        _leave_broken_pipe()
     except BaseException as error:  # also a cancellation that comes out of a library
         if os.environ.get("LEXSTREAM_LOG_LEVEL") == "DEBUG":
-            raise
+            traceback.print_exc()
         if type(error).__name__ != "NoArgsIsHelpError":
             show_error(explained(error))
         raise SystemExit(_exit_code(error)) from None
@@ -119,5 +123,6 @@ def _exit_code(error: BaseException) -> int:
     return BAD_USAGE if isinstance(error, InvalidSettings) else getattr(error, "exit_code", 1)
 
 
-def _forget_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _leave_broken_pipe() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+    raise SystemExit(BROKEN_PIPE) from None

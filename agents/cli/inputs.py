@@ -261,8 +261,10 @@ def read_tasks(texts: Sequence[str]) -> tuple[Task, ...]:
     """Read ``PROJECT/DEPLOYMENT`` each.
 
     Raises:
-        InvalidInput: With all that are something else.
+        BadParameter: With all that are something else.
     """
+    import typer
+
     from agents.lanes import parse_task
 
     problems: list[str] = []
@@ -273,5 +275,5 @@ def read_tasks(texts: Sequence[str]) -> tuple[Task, ...]:
         except ValueError as error:
             problems.append(str(error))
     if problems:
-        raise InvalidInput(problems)
+        raise typer.BadParameter("; ".join(problems))
     return tuple(tasks)

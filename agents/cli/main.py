@@ -30,6 +30,7 @@ from agents.cli import (
 )
 from agents.cli.context import DOCUMENTS, RUN, SERVE, TEACH, root_callback
 from agents.cli.errors import INTERRUPTED, exit_codes
+from agents.cli.helping import tidy
 
 HELP = """Custom entities and classes on a Kafka stream: documents in, enriched events out.
 
@@ -71,7 +72,9 @@ def make_app() -> typer.Typer:
 @cache
 def program() -> Callable[..., object]:
     """Return what runs a command line."""
-    return typer.main.get_command(make_app())
+    command = typer.main.get_command(make_app())
+    tidy(command)
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -34,6 +34,10 @@ def _kafka(annotation: Any, text: str) -> SettingOption:
     return SettingOption(annotation, text, panel="Kafka")
 
 
+def _output(annotation: Any, text: str, metavar: str | None = None) -> SettingOption:
+    return SettingOption(annotation, text, panel="Output", metavar=metavar)
+
+
 OPTIONS: dict[str, SettingOption] = {
     "brokers": _kafka(str, "Kafka's bootstrap addresses, parted by commas; the local broker listens at the first."),
     "namespace": _kafka(str, "What all topic names begin with."),
@@ -67,23 +71,27 @@ OPTIONS: dict[str, SettingOption] = {
     ),
     "group_instance_id": SettingOption(
         str,
-        "A lasting name for this worker (static membership): its partitions wait until it is back (2 to 10 s).",
+        "A lasting name for this worker (static membership): its partitions wait session_timeout_s for it to be back.",
     ),
     "lanes": SettingOption(
         list[str],
         "Further lanes, INPUT:OUTPUT or INPUT:OUTPUT:interactive, beside the two of the namespace.",
         flag="--lane",
-        metavar="INPUT:OUTPUT",
+        metavar="LANE",
     ),
     "default_tasks": SettingOption(
         list[str],
         "Tasks of documents that name none: PROJECT/DEPLOYMENT, or TOPIC=PROJECT/DEPLOYMENT for one input topic.",
         flag="--default-task",
-        metavar="PROJECT/DEPLOYMENT",
+        metavar="TASK",
     ),
-    "include_text": SettingOption(bool, "Whether enriched documents carry the text."),
-    "string_index_type": SettingOption(IndexType, "Unit of the offsets and lengths in enriched documents."),
-    "output_format": SettingOption(Literal["json", "avro"], "Format of enriched documents. Input topics may mix both."),
+    "include_text": _output(bool, "Whether enriched documents carry the text."),
+    "string_index_type": _output(
+        IndexType,
+        "Unit of the offsets and lengths in enriched documents: UnicodeCodePoint, Utf16CodeUnit or Utf8CodeUnit.",
+        metavar="UNIT",
+    ),
+    "output_format": _output(Literal["json", "avro"], "Format of enriched documents. Input topics may mix both."),
     "window_tokens": SettingOption(int, "Most tokens (estimated from the length) that go through the model together."),
     "window_documents": SettingOption(int, "Most documents that go through the model together."),
     "buffer_mb": SettingOption(int, "Most megabytes of documents read ahead; then their partitions pause."),
@@ -94,7 +102,10 @@ OPTIONS: dict[str, SettingOption] = {
         float, "Stop when more than this share of the last 1,000 events became dead letters."
     ),
     "backend": SettingOption(
-        Backend, "What runs the encoder; auto: the fastest on this machine that answers as well as torch-fp32."
+        Backend,
+        "What runs the encoder: torch-fp32, torch-bf16, onnx-int8, onnx-fp32, openvino-int8, openvino-bf16, "
+        "openvino-fp32, or auto: the fastest on this machine that answers as well as torch-fp32.",
+        metavar="BACKEND",
     ),
     "tuning_s": SettingOption(
         float,
@@ -119,7 +130,7 @@ OPTIONS: dict[str, SettingOption] = {
 
 ALWAYS_SHOWN = ("brokers", "namespace")
 SHOWN_AT_FIRST = (*ALWAYS_SHOWN, "home", "store")
-OF_WORKERS = tuple(name for name, option in OPTIONS.items() if option.panel == "Worker")
+OF_WORKERS = tuple(name for name, option in OPTIONS.items() if option.panel in {"Worker", "Output"})
 
 
 def flag(name: str) -> str:

@@ -28,16 +28,15 @@ def read_kind(text: str) -> "Kind":
     """Read a kind by its short or its long name.
 
     Raises:
-        InvalidInput: If it is neither.
+        BadParameter: If it is neither.
     """
-    from schemas.errors import InvalidInput
     from schemas.names import Kind
 
     if text in KINDS:
         return Kind[KINDS[text]]
     if text in list(Kind):
         return Kind(text)
-    raise InvalidInput([f"--kind {text}: expected {', '.join(KINDS)} or {', '.join(Kind)}"])
+    raise typer.BadParameter(f"--kind {text}: expected {', '.join(KINDS)} or {', '.join(Kind)}")
 
 
 @command(app, "create", example="lexstream project create loans --kind entities --language en")
@@ -60,7 +59,7 @@ def create(
         list[str] | None, typer.Option(help="An entity type or class; they also come with labels.")
     ] = None,
     confidence_threshold: Annotated[
-        float | None, typer.Option(help="Single-label: below it the answer is None.", min=0, max=1)
+        float | None, typer.Option(help="Single-label: below it the answer is None.", min=0, max=1, metavar="SHARE")
     ] = None,
 ) -> None:
     """Make a project."""

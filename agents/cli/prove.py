@@ -8,6 +8,7 @@ import typer
 
 from agents.cli.broker import one_or_three
 from agents.cli.context import RUN, Cli, command
+from agents.cli.folders import make_folder
 
 if TYPE_CHECKING:
     from agents.prove.run import Findings, Order
@@ -83,7 +84,11 @@ def prove(
     ] = None,
     kill_every: Annotated[
         float | None,
-        typer.Option(min=1, help="Seconds from one killed worker to the next.", show_default="2 to 10, at random"),
+        typer.Option(
+            min=1,
+            help="Seconds from one killed worker to the next.",
+            show_default="2 to 10, with --model 8 to 20; at random",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for prove.json and prove.svg.", file_okay=False, metavar="DIR")
@@ -100,12 +105,12 @@ def prove(
 
     Publishes events, some of them broken on purpose and some very long, while a model is swapped every few seconds and
     others are trained, by commands that are each handed in two or three times. Meanwhile, by the seed's schedule:
-    workers are killed (kill -9) every 2 to 10 seconds, frozen for longer than Kafka waits for them and woken as
-    zombies, cut off, slowed down, made to join and to leave; trainers are killed and frozen; the broker is killed and
-    started again, restarted in order, and frozen. A slow consumer lags behind all the time. Then a read_committed
-    reader that shares no code with the worker counts: lost, duplicate, out of order, wrong dead letters, events
-    answered by another model than the switched records say, commands done twice, trainings that did not end in one
-    model.
+    workers are killed (kill -9) every 2 to 10 seconds (8 to 20 with --model), frozen for longer than Kafka waits for
+    them and woken as zombies, cut off, slowed down, made to join and to leave; trainers are killed and frozen; the
+    broker is killed and started again, restarted in order, and frozen. A slow consumer lags behind all the time. Then a
+    read_committed reader that shares no code with the worker counts: lost, duplicate, out of order, wrong dead letters,
+    events answered by another model than the switched records say, commands done twice, trainings that did not end in
+    one model.
 
     The model is an echo, so that many events are practical: 100,000 take about a minute and a half on two cores, a
     million about eight minutes. With --model a real one serves: it has to answer what the bare engine answered before
@@ -121,10 +126,11 @@ def prove(
     }
     given |= {"model": model, "members": members, "only": only or [], "kill_every": kill_every}
     _check_nodes(cli, nodes)
+    _check_backend(cli, model)
     order = _order(**given)
     _check_deeds(cli, order, only or [])
     if out is not None:
-        _make_folder(out)
+        make_folder(out)
     report = _proven(cli, order, model=model, nodes=nodes)
     if cli.for_machines:
         cli.emit(report)
@@ -141,6 +147,16 @@ def _check_nodes(cli: Cli, nodes: int | None) -> None:
 
     if nodes and not _is_ours(cli):
         raise InvalidSettings([f"--nodes {nodes} is for a broker of our own, got the brokers {cli.settings.brokers}"])
+
+
+def _check_backend(cli: Cli, model: str | None) -> None:
+    from agents.prove.expected import BY_COMPANY
+    from schemas.errors import InvalidSettings
+
+    if model and cli.settings.backend == BY_COMPANY:
+        raise InvalidSettings(
+            [f"backend: got {BY_COMPANY}, whose answers depend on what is read beside; expected another, or auto"]
+        )
 
 
 def _check_deeds(cli: Cli, order: "Order", only: list[str]) -> None:
@@ -160,20 +176,6 @@ def _check_deeds(cli: Cli, order: "Order", only: list[str]) -> None:
     raise InvalidSettings([f"--only {', '.join(only)}: {why}, so nothing would be proven; expected one of {able}, too"])
 
 
-def _make_folder(out: Path) -> None:
-    """Make the folder, and see before a run of minutes that files can be written there."""
-    from tempfile import TemporaryFile
-
-    from schemas.errors import InvalidSettings
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise InvalidSettings([f"--out {out}: {error.strerror}; expected a folder that can be written to"]) from error
-
-
 def _show(cli: Cli, report: dict[str, Any]) -> None:
     from agents.prove.tables import show
 
@@ -187,9 +189,9 @@ def _proven(cli: Cli, order: "Order", *, model: str | None, nodes: int | None) -
     import tempfile
     from asyncio import CancelledError
 
-    from agents.bench.broker import terminated_like_interrupted
     from agents.cli.errors import explained
     from agents.cli.logs import quieten
+    from agents.interrupts import terminated_like_interrupted
     from agents.prove.report import report
     from schemas.errors import InvalidInput, LexstreamError
 
@@ -205,6 +207,9 @@ def _proven(cli: Cli, order: "Order", *, model: str | None, nodes: int | None) -
         kept = None
         raise
     except (Exception, CancelledError) as error:
+        if not any(folder.iterdir()):  # nothing was started
+            kept = None
+            raise
         said = "; ".join(explained(error))
         raise LexstreamError(f"{said} (the logs of the workers and of Kafka: {kept})") from error
     finally:
@@ -224,7 +229,7 @@ def _order(
     events = given["events"] or (_REAL if model else _ECHOED)
     a_second = _REAL_A_SECOND if model else _EVENTS_A_SECOND
     seconds = given["seconds"] or max(_LEAST_S, events / a_second)
-    problems = list(_problems(model=model, only=only, sabotage=sabotage))
+    problems = list(_problems(model=model, only=only, kill_every=kill_every, sabotage=sabotage))
     if seconds > _MOST_S:
         problems.append(_too_long(events, a_second))
     if problems:
@@ -242,7 +247,7 @@ def _order(
     )
 
 
-def _problems(*, model: str | None, only: list[str], sabotage: str | None) -> Iterator[str]:
+def _problems(*, model: str | None, only: list[str], kill_every: float | None, sabotage: str | None) -> Iterator[str]:
     """Say what of the options makes no sense, alone or together."""
     for name in only:
         if name not in _ONLY:
@@ -253,6 +258,10 @@ def _problems(*, model: str | None, only: list[str], sabotage: str | None) -> It
         yield "--sabotage: got --model, too; workers that are wrong on purpose serve the echo"
     if sabotage and only:
         yield "--sabotage: got --only, too; only what finds that mistake is done to such workers"
+    if kill_every and sabotage == "one-producer":
+        yield "--kill-every: got --sabotage one-producer, too; such workers are frozen, and none is killed"
+    elif kill_every and only and "kill" not in only:
+        yield f"--kill-every: got --only {', '.join(only)}, too; expected --only kill among them: no worker is killed"
 
 
 def _too_long(events: int, a_second: int) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from agents.cli.context import RUN, Cli, command
-from agents.cli.options import OF_WORKERS
+from agents.cli.options import OPTIONS
 
 if TYPE_CHECKING:
     from agents.settings import Settings
@@ -15,8 +15,9 @@ MASK = "******"
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    shown = ("store", "home", *OF_WORKERS)
-    command(app, "settings", shown=shown, example="lexstream settings --brokers kafka:9092", panel=RUN)(show_settings)
+    command(app, "settings", shown=tuple(OPTIONS), example="lexstream settings --brokers kafka:9092", panel=RUN)(
+        show_settings
+    )
 
 
 def show_settings(cli: Cli) -> None:
@@ -44,7 +45,12 @@ def rows_of(settings: "Settings", origin: "dict[str, Any]") -> list[dict[str, An
     """Return name, value, origin and sentence of every setting, secrets masked."""
     values = settings.model_dump(mode="json")
     return [
-        {"name": name, "value": _value(name, settings, values), "origin": origin[name], "help": field.description or ""}
+        {
+            "name": name,
+            "value": _value(name, settings, values),
+            "origin": origin[name],
+            "help": " ".join((field.description or "").split()),
+        }
         for name, field in type(settings).model_fields.items()
     ]
 
@@ -52,9 +58,11 @@ def rows_of(settings: "Settings", origin: "dict[str, Any]") -> list[dict[str, An
 def _value(name: str, settings: "Settings", values: dict[str, Any]) -> object:
     from pydantic import SecretStr
 
+    from schemas.urls import without_login
+
     if isinstance(getattr(settings, name), SecretStr):
         return MASK
-    return settings.store_url if name == "store" else values[name]
+    return without_login(settings.store_url) if name == "store" else values[name]
 
 
 def _words(value: object) -> str:

@@ -58,15 +58,13 @@ def read_split(text: str) -> dict[str, str | int]:
     """Read ``80`` or ``manual``.
 
     Raises:
-        InvalidInput: If it is neither.
+        BadParameter: If it is neither.
     """
-    from schemas.errors import InvalidInput
-
     if text == "manual":
         return {"split": "manual"}
     if text.isdecimal() and 1 <= int(text) <= 99:  # noqa: PLR2004 - a percentage that leaves something on both sides
         return {"training_split_percentage": int(text)}
-    raise InvalidInput([f"--split {text}: expected a percentage from 1 to 99, or manual"])
+    raise typer.BadParameter(f"--split {text}: expected a percentage from 1 to 99, or manual")
 
 
 async def _hand_in(cli: Cli, asked: "Command") -> None:

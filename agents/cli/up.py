@@ -40,7 +40,7 @@ def up(
 
     if not workers + trainers:
         raise InvalidSettings(["got --workers 0 and --trainers 0, expected at least one process to run"])
-    with _alone(cli), _kafka(cli) as beside:
+    with _alone(cli, workers=workers), _kafka(cli) as beside:
         nodes = local_nodes(cli)
         cli = knowing(cli, nodes)
         made = cli.run(create_topics(cli.settings, replication=len(nodes) or None))
@@ -118,11 +118,11 @@ def _log(cli: Cli) -> None:
 
 
 @contextmanager
-def _alone(cli: Cli) -> "Iterator[None]":
+def _alone(cli: Cli, *, workers: int) -> "Iterator[None]":
     """Hold the home for ourselves.
 
     Raises:
-        InvalidSettings: If another one runs there, or something listens at the metrics port.
+        InvalidSettings: If another one runs there, or something listens at the metrics port that a worker would have.
     """
     import fcntl
 
@@ -144,7 +144,8 @@ def _alone(cli: Cli) -> "Iterator[None]":
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        _require_port(cli)
+        if workers:
+            _require_port(cli)
         yield
 
 

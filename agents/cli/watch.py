@@ -1,12 +1,13 @@
 """``lexstream watch`` and ``events``: what comes out, as it comes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.cli.context import DOCUMENTS, Cli, command
+from agents.cli.pipes import nobody_reads
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -56,6 +57,7 @@ def watch(
     if cli.for_machines:
         cli.run(_watch(cli, topics, lambda record: cli.emit(view.raw(record)), limits, from_beginning=from_beginning))
         return
+    beside = [] if topic else [cli.settings.topics.dead_letters]
     tally = Tally()
 
     def show(record: "ConsumerRecord") -> None:
@@ -65,9 +67,8 @@ def watch(
         else:
             limits.seen -= 1
 
-    read = topics if topic else [*topics, cli.settings.topics.dead_letters]
     try:
-        cli.run(_watch(cli, read, show, limits, from_beginning=from_beginning, tally=tally))
+        cli.run(_watch(cli, topics, show, limits, from_beginning=from_beginning, beside=beside, tally=tally))
     finally:
         if tally.n_records:
             cli.err.print(str(tally), style="quiet", markup=False)
@@ -110,8 +111,10 @@ async def _watch(
     limits: Limits,
     *,
     from_beginning: bool,
+    beside: Sequence[str] = (),
     tally: "Tally | None" = None,
 ) -> None:
+    """Follow ``topics``, and of those ``beside`` them what we are allowed to see."""
     from rich.text import Text
 
     status = cli.err.status(f"[quiet]waiting for {', '.join(topics)} (Ctrl-C ends)")
@@ -122,12 +125,26 @@ async def _watch(
             status.update(Text(f"{tally} (Ctrl-C ends)", "quiet"))
 
     async with cli.client() as client:
+        await client.require_topics(topics)
+        read = [*topics, *[each for each in beside if await _seen(cli, client, each)]]
         if cli.err.is_terminal and not cli.for_machines:
             status.start()
         try:
-            await _follow(client, topics, show_and_count, limits, from_beginning=from_beginning)
+            await _follow(client, read, show_and_count, limits, from_beginning=from_beginning)
         finally:
             status.stop()
+
+
+async def _seen(cli: Cli, client: "Client", topic: str) -> bool:
+    """Return whether we can see a topic that we could do without; if not, say so."""
+    from schemas.errors import InvalidInput
+
+    try:
+        await client.require_topics([topic])
+    except InvalidInput as error:
+        cli.err.print(f"left out: {error}", style="quiet", markup=False)
+        return False
+    return True
 
 
 async def _follow(
@@ -140,6 +157,8 @@ async def _follow(
 ) -> None:
     async with client.follow(topics, from_beginning=from_beginning) as follower:
         while not limits.expired:
+            if nobody_reads():
+                raise BrokenPipeError
             for record in await follower.poll():
                 show(record)
                 limits.seen += 1

@@ -20,6 +20,7 @@ from agents.control.imports import read_import
 from agents.control.projects import Import
 from agents.control.reading import Invalid, read_command
 from agents.control.slow import TRANSACTION_S, SlowCommands, told_if_slow
+from agents.hanging_up import hang_up_producer, started
 from agents.labels import label_entry, label_tombstone, read_label_ids
 from agents.leaving import leave
 from agents.registry import Registry, encode_record, watch
@@ -35,7 +36,10 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
-_LOOK_S: Final = 0.005
+_SEND_S: Final = 10.0
+"""How long Kafka may take for the message of a job, before we ask whether the command is still ours."""
+_READ_S: Final = 10.0
+"""How long the registry may be hidden by somebody's open transaction, before we take our id over again."""
 _SKIPPED_S: Final = 5.0
 """How often to look for commands that nobody handles; one of which Faust lost sight waits up to twice as long."""
 
@@ -100,7 +104,7 @@ class Controller:
         async def controller(stream: Any) -> None:
             async for event in stream.noack().events():
                 message = event.message
-                await self._handle_ours(message.value, TopicPartition(message.topic, message.partition), message.offset)
+                await self.handle(message.value, TopicPartition(message.topic, message.partition), message.offset)
 
         app.agent(topic, name=f"{self._settings.group}.controller")(controller)
         app.on_partitions_assigned.connect(self.on_assigned)
@@ -119,7 +123,7 @@ class Controller:
 
     async def start(self) -> None:
         """Begin to take over with each assignment, and to look for commands that were skipped."""
-        looking = self._gaps.look(self._idle, self._handle_ours, every_s=self._look_s)
+        looking = self._gaps.look(self._idle, self.handle, every_s=self._look_s)
         self._tasks = {
             asyncio.create_task(self._take_over(), name="controller-takes-over"),
             asyncio.create_task(looking, name="skipped-commands"),
@@ -132,14 +136,9 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._writer.stop()
-        producer, self._jobs = self._jobs, None
-        if producer:
-            await producer.stop()
+        await self._let_go()
 
-    async def handle(
-        self, value: bytes | None, *, partition: TopicPartition, offset: int, ours: Callable[[], bool] = lambda: True
-    ) -> None:
+    async def handle(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
         """Do one command to its end, and commit its offset.
 
         Tries again for as long as Kafka or the store is away and the partition is ours. A command of which we let go
@@ -149,11 +148,10 @@ class Controller:
             value: The message's bytes.
             partition: Of the control topic.
             offset: The message's.
-            ours: Whether the partition is still ours.
         """
         async with self._handling:
             with told_if_slow(offset):
-                await self._handle(value, partition, offset, ours)
+                await self._handle(value, partition, offset)
 
     async def _take_over(self) -> None:
         """End what a controller that died has left open, whenever partitions were assigned to us.
@@ -178,6 +176,7 @@ class Controller:
                 if self._assigned:
                     # If somebody had the partition meanwhile, our producer is fenced, but learns that only by writing.
                     await self._writer.stop()
+                if self._assigned:  # still: to stop may take a moment
                     await self._writer.take_over()
         except Unavailable as error:
             logger.warning("cannot take over yet: %s", error, extra={"action": "controller_retry"})
@@ -187,32 +186,32 @@ class Controller:
     def _idle(self) -> Iterable[TopicPartition]:
         return () if self._handling.locked() else self._assigned
 
-    async def _handle_ours(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
-        await self.handle(value, partition=partition, offset=offset, ours=lambda: partition in self._assigned)
-
-    async def _handle(
-        self, value: bytes | None, partition: TopicPartition, offset: int, ours: Callable[[], bool]
-    ) -> None:
+    async def _handle(self, value: bytes | None, partition: TopicPartition, offset: int) -> None:
         pause_s = _FIRST_PAUSE_S
-        while True:
+        while partition in self._assigned:  # to take over otherwise would fence whoever has it
             try:
                 await self._writer.take_over()
-                for place, command in await self._gaps.up_to(partition, offset, value):
+                async for place, command in self._gaps.up_to(partition, offset, value):
                     await self._handle_once(command, (partition, place + 1))
             except (Fenced, KafkaError, OSError, Unavailable) as error:
                 logger.warning("command at offset %d waits: %s", offset, error, extra={"action": "controller_retry"})
             except Exception as error:
                 self._leave(error)
-                return None
+                return
             else:
-                return None
+                return
             self._gaps.forget()
-            await self._writer.stop()  # to take over again is to see all that was committed, whatever failed after it
+            await self._let_go()  # to take over again is to end what we left open, whatever failed after it
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            if not ours():  # to take over again would fence whoever has it
-                words = "command at offset %d is left to whoever has its partition now"
-                return logger.warning(words, offset, extra={"action": "controller_left"})
+        words = "command at offset %d is left to whoever has its partition now"
+        logger.warning(words, offset, extra={"action": "controller_left"})
+
+    async def _let_go(self) -> None:
+        await self._writer.stop()
+        producer, self._jobs = self._jobs, None
+        if producer:
+            await hang_up_producer(producer)
 
     async def _consume(self, entries: Iterable[Entry], offset: tuple[TopicPartition, int]) -> None:
         await self._writer.commit(entries, offset=offset)
@@ -220,7 +219,7 @@ class Controller:
 
     async def _handle_once(self, value: bytes | None, offset: tuple[TopicPartition, int]) -> None:
         command = read_command(value)
-        registry = await self._registry.catch_up()
+        registry = await self._present()
         if isinstance(command, Invalid):
             logger.info("command rejected: it cannot be read", extra={"action": "command_rejected"})
             await self._consume([event_entry(self._settings, command.event)], offset)
@@ -230,6 +229,18 @@ class Controller:
             await self._finish(jobs, still_dead(garbage_of(done), registry), offset)
         else:
             await self._do(command, registry, offset)
+
+    async def _present(self) -> Registry:
+        """Return the registry as it is, unless a transaction that is open hides that for long: it may be one of our id.
+
+        Raises:
+            Unavailable: In that case. To take over again would end it.
+        """
+        try:
+            async with asyncio.timeout(_READ_S):
+                return await self._registry.catch_up()
+        except TimeoutError as error:
+            raise Unavailable(f"the registry could not be read to its end within {_READ_S:.0f} s") from error
 
     async def _do(self, command: Command, registry: Registry, offset: tuple[TopicPartition, int]) -> None:
         decision = await self._decided(command, registry)
@@ -244,7 +255,6 @@ class Controller:
                 await self._writer.commit(entries)
             else:
                 await self._consume(entries, offset)
-        await self._until_readable(command.id)
         logger.info(
             "%s of project %s: %s",
             command.command,
@@ -256,15 +266,6 @@ class Controller:
             # Anybody may name anything as a bundle, even a blob that is in use.
             garbage = still_dead(decision.garbage, registry.after(decision.changes))
             await self._finish(decision.jobs, garbage, offset)
-
-    async def _until_readable(self, command_id: str) -> None:
-        """Return when what a command changed can be read, so that the next one is decided on it.
-
-        Kafka acknowledges a commit before its markers are written: until then the registry's end, for those who read
-        committed, lies before it.
-        """
-        while (await self._registry.catch_up()).command(command_id) is None:  # noqa: ASYNC110 - Kafka tells nobody
-            await asyncio.sleep(_LOOK_S)
 
     async def _decided(self, command: Command, registry: Registry) -> Decision:
         if why := self._slow.why_rejected(command.id):
@@ -292,18 +293,19 @@ class Controller:
     async def _finish(self, jobs: Sequence[JobRecord], garbage: Garbage, offset: tuple[TopicPartition, int]) -> None:
         """Do what cannot be part of a transaction; until it is done the command is not consumed."""
         for job in jobs:
-            producer = await self._job_producer()
-            await producer.send_and_wait(self._settings.topics.jobs, job.id.encode(), key=job.project.encode())
+            await self._send(job)
         await asyncio.to_thread(delete_garbage, self._store, garbage)
         await self._consume([], offset)
 
-    async def _job_producer(self) -> AIOKafkaProducer:
+    async def _send(self, job: JobRecord) -> None:
         # Outside the transaction: Faust reads uncommitted, and a trainer must not see a job before its record.
-        if self._jobs is None:
-            producer = AIOKafkaProducer(**producer_options(self._settings))
-            await producer.start()
-            self._jobs = producer
-        return self._jobs
+        try:
+            async with asyncio.timeout(_SEND_S):
+                if self._jobs is None:
+                    self._jobs = await started(AIOKafkaProducer(**producer_options(self._settings)))
+                await self._jobs.send_and_wait(self._settings.topics.jobs, job.id.encode(), key=job.project.encode())
+        except TimeoutError as error:
+            raise Unavailable(f"Kafka did not take job {job.id} within {_SEND_S:.0f} s") from error
 
 
 def _entries(settings: Settings, project: str, decision: Decision, removed: list[str]) -> Iterator[Entry]:

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 _ANSWER_S: Final = 10.0
 """Less than people wait for a command to be taken."""
-_END: Final = 2**62
 _MOST: Final = 1000
-"""How many commands to take into memory with a look; the next one sees those behind them."""
+_MOST_BYTES: Final = 8 * 1024 * 1024
+"""How much to take into memory at once of what waits: anybody may have filled the topic with anything."""
 
 Message = tuple[int, bytes | None]
 """Offset and value."""
@@ -49,22 +49,23 @@ class Gaps:
         """Ask Kafka for the group's offset the next time."""
         self._next.clear()
 
-    async def up_to(self, partition: TopicPartition, offset: int, value: bytes | None) -> list[Message]:
-        """Return the command at hand after those that were skipped; nothing if it was consumed before.
+    async def up_to(self, partition: TopicPartition, offset: int, value: bytes | None) -> AsyncIterator[Message]:
+        """Yield the command at hand after those that were skipped; nothing if it was consumed before.
 
         Raises:
             KafkaError: If Kafka refuses to answer.
             Unavailable: If it does not answer in time.
         """
-        missed: list[Message] = []
         if self._next.get(partition) != offset:
-            committed = await committed_offset(self._settings, self._group, partition)
-            if committed is not None and committed > offset:
-                return []
-            missed = await read_between(self._settings, partition, start=committed, end=offset)
-        if missed:
-            logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
-        return [*missed, (offset, value)]
+            start = await committed_offset(self._settings, self._group, partition)
+            if start is not None and start > offset:
+                return
+            while missed := await read_between(self._settings, partition, start=start, end=offset):
+                logger.warning("%d commands were skipped: done now", len(missed), extra={"action": "controller_gap"})
+                for message in missed:
+                    yield message
+                start = missed[-1][0] + 1
+        yield offset, value
 
     async def look(self, idle: Callable[[], Iterable[TopicPartition]], handle: Handle, *, every_s: float) -> None:
         """Handle, for ever, what waits although nothing is being handled: Faust may have skipped it.
@@ -89,7 +90,7 @@ class Gaps:
     async def _look_once(self, partition: TopicPartition, before: int, handle: Handle) -> int:
         """Handle commands up to ``before``; return the offset of the last one that waits now, or -1."""
         committed = await committed_offset(self._settings, self._group, partition)
-        waiting = await read_between(self._settings, partition, start=committed, end=_END, most=_MOST)
+        waiting = await read_between(self._settings, partition, start=committed)
         if ready := [(place, value) for place, value in waiting if place <= before]:
             place, value = ready[-1]
             words = "%d commands wait although none is being done; looking after them"
@@ -113,26 +114,36 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
 
 
 async def read_between(
-    settings: Settings, partition: TopicPartition, *, start: int | None, end: int, most: int = _END
+    settings: Settings, partition: TopicPartition, *, start: int | None, end: int | None = None
 ) -> list[Message]:
-    """Return offsets and values from ``start`` (by default the first that is there) up to, but without, ``end``.
+    """Return the first messages of a part of a partition, in order: none only if there are none.
+
+    Args:
+        settings: Where Kafka is.
+        partition: Of which topic.
+        start: The offset where the part begins; by default the first that is there.
+        end: The offset behind the part; by default that behind the last one that is there.
 
     Raises:
         KafkaError: If Kafka refuses to answer.
         Unavailable: If nothing comes for too long.
     """
-    if start is not None and start >= end:
+    if start is not None and end is not None and start >= end:
         return []
     found: list[Message] = []
+    n_bytes = 0
     # As Faust reads: what is not committed, too.
     async with _answered() as patience, consuming(settings, isolation_level="read_uncommitted") as consumer:
         consumer.assign([partition])
         begin = max((await consumer.beginning_offsets([partition]))[partition], start or 0)
-        last = min(end, (await consumer.end_offsets([partition]))[partition], begin + most)
+        last = (await consumer.end_offsets([partition]))[partition]
+        last = last if end is None else min(end, last)
         consumer.seek(partition, begin)
-        while await consumer.position(partition) < last:
-            messages = (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
-            found += [(message.offset, message.value) for message in messages if message.offset < last]
+        while len(found) < _MOST and n_bytes < _MOST_BYTES and await consumer.position(partition) < last:
+            polled = await consumer.getmany(partition, timeout_ms=200, max_records=_MOST - len(found))
+            messages = [message for message in polled.get(partition, []) if message.offset < last]
+            found += [(message.offset, message.value) for message in messages]
+            n_bytes += sum(len(message.value or b"") for message in messages)
             if messages:
                 patience.reschedule(asyncio.get_running_loop().time() + _ANSWER_S)
     return found

@@ -15,6 +15,7 @@ from agents.broker import LocalBroker
 from agents.broker.address import free_port
 from agents.cli.context import Cli
 from agents.cli.options import arguments
+from agents.interrupts import terminated_like_interrupted
 from schemas.errors import LexstreamError
 
 _PATIENCE_S = 20.0
@@ -96,7 +97,7 @@ def open_stage(cli: Cli) -> Iterator[Stage]:
         home = Path(folder)
         address = f"127.0.0.1:{free_port()}"
         stage = Stage(_own_cli(cli, home, address), LocalBroker(home, address, cache=jars), home)
-        with _terminated_like_interrupted(), _without_our_environment():
+        with terminated_like_interrupted(), _without_our_environment():
             try:
                 yield stage
             finally:
@@ -123,12 +124,3 @@ def _without_our_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -48,7 +48,7 @@ class Limits:
 
 
 async def read_limits(limits: Limits, topics: Iterable[str], options: dict[str, Any]) -> None:
-    """Ask the broker for the topics' limits; without the right to, the default holds.
+    """Ask the broker for the topics' limits; without the right to, or an answer, the default holds.
 
     Args:
         limits: What takes the answers.
@@ -61,8 +61,8 @@ async def read_limits(limits: Limits, topics: Iterable[str], options: dict[str, 
         answers = await client.describe_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic, {_SETTING: None}) for topic in topics]
         )
-    except KafkaError as error:
-        logger.warning("cannot read the topics' settings: %s", error, extra={"action": "limit"})
+    except (KafkaError, OSError) as error:
+        logger.warning("cannot read the topics' settings: %r", error, extra={"action": "limit"})
         return
     finally:
         await client.close()

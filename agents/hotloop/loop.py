@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from agents.consumer import hang_up
+from agents.hanging_up import hang_up
 from agents.hotloop.answers import Asked
 from agents.hotloop.asking import Asking, Question
 from agents.hotloop.committer import Committer

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.batches import guard_batches
-from agents.consumer import hang_up
 from agents.enrich import Enricher
+from agents.hanging_up import hang_up
 from agents.hotloop.answers import Answering
 from agents.hotloop.asking import Asking, Tables
 from agents.hotloop.committer import Committer
@@ -28,7 +28,8 @@ from agents.hotloop.status import LoopStatus
 from agents.hotloop.transactions import BUILDER_BYTES, Turns
 from agents.hotloop.window import Bounds
 from agents.inference import Engine
-from agents.kafka import client_options
+from agents.kafka import METADATA_MAX_AGE_MS, client_options
+from agents.lookups import guard_lookups
 from agents.metrics import Metrics
 from agents.offsets import guard_offsets
 from agents.settings import Settings
@@ -56,6 +57,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "enable_auto_commit": False,
         "isolation_level": "read_committed",
         "auto_offset_reset": "earliest",
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": min(HEARTBEAT_MS, session_ms // 3),
         "rebalance_timeout_ms": REBALANCE_MS,
@@ -146,6 +148,7 @@ class HotLoopThread:
         settings = self._settings
         guard_batches(settings.max_message_bytes)
         guard_offsets()
+        guard_lookups()
         limits = Limits(settings.max_message_bytes * 5 // 2)
         outputs = [lane.output for lane in settings.all_lanes]
         await read_limits(limits, [*outputs, settings.topics.dead_letters], client_options(settings))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,10 +10,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from agents.fencing import BROKEN, is_fenced
+from agents.hanging_up import ended, hang_up_producer
 from agents.hotloop.answers import Outgoing
 from schemas.errors import Fenced
-
-logger = logging.getLogger(__name__)
 
 BATCH_BYTES = 512 * 1024
 """Half of what a topic takes by default, since Kafka applies its limit to whole batches."""
@@ -67,14 +65,15 @@ class Turns:
 
     async def start(self) -> None:
         """Initialise both: whoever used their ids before is fenced, and what they left open is aborted."""
-        starting = asyncio.gather(*(producer.start() for producer in self._producers), return_exceptions=True)
+        starting = [asyncio.create_task(producer.start()) for producer in self._producers]
         try:
-            results = await asyncio.shield(starting)
+            await asyncio.wait(starting)
         except asyncio.CancelledError:
-            # NOTE: a client whose start is cancelled leaves its connections open.
-            await asyncio.wait([starting], timeout=_STOP_S)
+            # NOTE: a client whose start is cancelled may leave a connection open; one that goes on to start after
+            # ``stop`` takes the id from whoever has it then.
+            await ended(*starting, within_s=_STOP_S)
             raise
-        for result in results:
+        for result in await asyncio.gather(*starting, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
@@ -85,13 +84,7 @@ class Turns:
 
     async def stop(self) -> None:
         """Stop both, but wait only a moment: the next owner's initialisation ends what is left open."""
-        stopping = [asyncio.create_task(producer.stop()) for producer in self._producers]
-        _, late = await asyncio.wait(stopping, timeout=_STOP_S)
-        for task in late:
-            task.cancel()
-        for result in await asyncio.gather(*stopping, return_exceptions=True):
-            if isinstance(result, Exception):
-                logger.debug("a producer stopped with %r", result, extra={"action": "producer_stop"})
+        await asyncio.gather(*(hang_up_producer(producer, within_s=_STOP_S) for producer in self._producers))
 
 
 class TooLarge(KafkaError):  # type: ignore[misc] # aiokafka has no types

@@ -11,7 +11,7 @@ from agents.broker.address import free_ports
 from agents.kafka import wait_for_broker
 from agents.prove.clients import delete_topics, require_client
 from agents.prove.events import DEPLOYMENT, PROJECT
-from agents.settings import Settings
+from agents.settings import Settings, on_own_kafka
 
 _AS_BY_DEFAULT: Final = (
     "session_timeout_s",  # frozen workers wake behind it
@@ -23,6 +23,10 @@ _AS_BY_DEFAULT: Final = (
     "log_level",  # who has which partition is read off the logs
 )
 """Settings that the schedule, the events and the count are made for: with others the proof would be wrong, or empty."""
+
+
+_LOOK_S: Final = 10.0
+"""How long to wait for a Kafka of somebody: people look on, and it should be there."""
 
 
 def alone(settings: Settings, name: str, **changed: object) -> Settings:
@@ -59,7 +63,7 @@ def own_broker(
     broker = LocalBroker(folder, *addresses, cache=jars) if nodes == 1 else LocalCluster(folder, addresses, cache=jars)
     try:
         broker.start()
-        yield alone(settings, name, brokers=",".join(addresses), security_protocol="PLAINTEXT"), broker
+        yield alone(settings, name, **on_own_kafka(",".join(addresses))), broker
     finally:
         broker.kill()
         broker.stop()
@@ -70,7 +74,7 @@ def at_brokers(settings: Settings, name: str) -> Iterator[tuple[Settings, None]]
     """Give settings for a run on a Kafka that is not ours; its topics are deleted in the end."""
     reached = alone(settings, name)
     require_client()
-    asyncio.run(wait_for_broker(reached))
+    asyncio.run(wait_for_broker(reached.model_copy(update={"broker_wait_s": min(reached.broker_wait_s, _LOOK_S)})))
     try:
         yield reached, None
     finally:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from agents.prove.commands import CommandBook
 from agents.prove.events import (
     DEPLOYMENT,
+    ECHO_KIND,
     HEADER,
     PARTITIONS,
     PROJECT,
@@ -33,7 +34,7 @@ FAULTS: Final = {
     "wrongOutcome": "dead letters that should not be, or the other way round",
     "wrongAnswer": "answers that do not belong to their event",
     "wrongModel": "answered by another model than the log says",
-    "unexpected": "outputs of no event of ours",
+    "unexpected": "outputs of no event of ours, or in another topic",
     "command": "commands that had another effect than one",
     "job": "trainings that did not end in one model",
     "slowReader": "partitions that a slow reader saw otherwise",
@@ -60,6 +61,19 @@ class Seen:
     written: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input topic.
+
+    Attributes:
+        lane: Whose it is.
+        outputs: The topics in which what comes of its events has to be.
+    """
+
+    lane: LaneName
+    outputs: frozenset[str]
+
+
 Judge = Callable[[int, Place, Mapping[str, Any], str], str | None]
 """Says what is wrong with a result, if anything: the seed, of which event, the document, the digest of the model."""
 
@@ -72,6 +86,8 @@ def echoed(seed: int, place: Place, document: Mapping[str, Any], digest: str) ->
     if len(entities) != 1:
         return f"it has {len(entities)} entities"
     entity = entities[0]
+    if entity["confidenceScore"] != 1:
+        return f"it has a confidence of {entity['confidenceScore']}"
     if entity["category"] != digest:
         return f"{entity['category']} answered, the header names {digest}"
     found = text[entity["offset"] : entity["offset"] + entity["length"]]
@@ -85,9 +101,14 @@ class Checker:
     Attributes:
         seed: Of the events.
         n_events: How many were or will be published.
-        inputs: The lane of each input topic.
+        inputs: The input topics.
         judge: Judges the results.
+        kind: Of the project that is asked.
+        project: That is asked.
+        deployment: That is asked.
+        broken: Says what is wrong with an event, if anything.
         moved: Told of each output of an input partition, and when it was written.
+        switched: Told of each input partition that goes on with another model, and with which.
         commands: What became of the commands.
         sequences: What was seen of each output partition.
         faults: How often each of ``FAULTS`` was found.
@@ -99,9 +120,14 @@ class Checker:
 
     seed: int
     n_events: int
-    inputs: Mapping[str, LaneName]
+    inputs: Mapping[str, Input]
     judge: Judge = echoed
+    kind: str = ECHO_KIND
+    project: str = PROJECT
+    deployment: str = DEPLOYMENT
+    broken: Callable[[int, Place], Poison | None] = poison
     moved: Callable[[tuple[str, int], float], None] = lambda _place, _written: None
+    switched: Callable[[tuple[str, int], str], None] = lambda _place, _digest: None
     commands: CommandBook = field(default_factory=CommandBook)
     sequences: dict[tuple[str, int], Bytes] = field(default_factory=lambda: defaultdict(Bytes))
     faults: Counter[str] = field(default_factory=Counter)
@@ -112,11 +138,13 @@ class Checker:
 
     def __post_init__(self) -> None:
         self.ledgers = {
-            (topic, partition): Ledger(n_of_partition(lane, partition, self.n_events))
-            for topic, lane in self.inputs.items()
+            (topic, partition): Ledger(n_of_partition(each.lane, partition, self.n_events))
+            for topic, each in self.inputs.items()
             for partition in range(PARTITIONS)
         }
         self.switches: dict[tuple[str, int], list[Switch]] = defaultdict(list)
+        self._result = {"project": self.project, "deployment": self.deployment, "kind": self.kind}
+        self._answered = f"{self.project}/{self.deployment}="
         self._last: dict[tuple[str, str, int], int] = {}
 
     @property
@@ -136,15 +164,16 @@ class Checker:
         headers = _text(message.headers)
         source, _, offset = headers.get("lexstream-source", "").rpartition("/")
         topic, _, partition = source.rpartition("/")
-        digest = headers.get("lexstream-model", "").removeprefix(f"{PROJECT}/{DEPLOYMENT}=")
+        answered = headers.get("lexstream-model", "")
+        digest = answered.removeprefix(self._answered) if answered.startswith(self._answered) else ""
         place = self._arrived(message, topic, _number(partition), _number(offset), digest)
         if place is None:
             return
         self.n_long += is_long(self.seed, place)
-        if poison(self.seed, place):
-            self._fault("wrongOutcome", f"{place.id} was enriched")
+        if self.broken(self.seed, place):
+            self.fault("wrongOutcome", f"{place.id} was enriched")
         elif problem := self._problem(message, place, headers, digest):
-            self._fault("wrongAnswer", f"{place.id}: {problem}")
+            self.fault("wrongAnswer", f"{place.id}: {problem}")
 
     def dead_letter(self, message: Seen) -> None:
         """Judge a dead letter."""
@@ -154,24 +183,25 @@ class Checker:
         place = self._arrived(message, topic, _number(partition), _number(offset), DEAD)
         if place is None:
             return
-        bad = poison(self.seed, place)
+        bad = self.broken(self.seed, place)
         if bad is None or (bad.error, bad.stage) != (error, stage):
             expected = f"{bad.error} ({bad.stage})" if bad else "any"
-            self._fault("wrongOutcome", f"{place.id} is a dead letter for {error} ({stage}), not {expected}")
+            self.fault("wrongOutcome", f"{place.id} is a dead letter for {error} ({stage}), not {expected}")
         elif not _same_bytes(message, place, bad, headers):
-            self._fault("wrongAnswer", f"the dead letter of {place.id} has other bytes or headers")
+            self.fault("wrongAnswer", f"the dead letter of {place.id} has other bytes or headers")
 
     def control_event(self, message: Seen) -> None:
         """Take down what became of a switch or a command."""
         try:
             event = json.loads(message.value or b"{}")
             self.commands.event(event)
-            if event.get("event") == "switched" and event.get("project") == PROJECT:
+            if event.get("event") == "switched" and event.get("project") == self.project:
                 details = event["details"]
-                switch = Switch(index(details["offset"]), str(details["to"]))
-                self.switches[details["topic"], details["partition"]].append(switch)
+                place, digest = (details["topic"], details["partition"]), str(details["to"])
+                self.switches[place].append(Switch(index(details["offset"]), digest))
+                self.switched(place, digest)
         except _UNREADABLE as error:
-            self._fault("command", _unreadable("a control event", error))
+            self.fault("command", _unreadable("a control event", error))
 
     def registry_record(self, message: Seen) -> None:
         """Take a record of the registry down."""
@@ -180,14 +210,14 @@ class Checker:
         try:
             self.commands.record(message.key.decode(), json.loads(message.value))
         except _UNREADABLE as error:
-            self._fault("command", _unreadable("a record of the registry", error))
+            self.fault("command", _unreadable("a record of the registry", error))
 
     def compare(self, topic: str, seen: Mapping[int, Bytes]) -> None:
         """Hold what another reader saw of an output topic against what we saw."""
         for partition in range(PARTITIONS):
             if seen[partition] != (ours := self.sequences[topic, partition]):
                 counts = f"{seen[partition].n_messages} messages, not {ours.n_messages}"
-                self._fault("slowReader", f"{topic}/{partition}: {counts} of the same bytes")
+                self.fault("slowReader", f"{topic}/{partition}: {counts} of the same bytes")
 
     @property
     def cut_off(self) -> list[tuple[str, int]]:
@@ -198,28 +228,28 @@ class Checker:
         """Judge what only the end tells: what is lost, and who answered."""
         for (topic, partition), ledger in self.ledgers.items():
             for offset in ledger.close():
-                self._fault("lost", f"{topic}/{partition}/{offset}")
+                self.fault("lost", f"{topic}/{partition}/{offset}")
             if wrong := n_wrong(ledger.runs, self.switches[topic, partition]):
-                self._fault("wrongModel", f"{wrong} events of {topic}/{partition}", wrong)
+                self.fault("wrongModel", f"{wrong} events of {topic}/{partition}", wrong)
         for name, example in self.commands.faults():
-            self._fault(name, example)
+            self.fault(name, example)
 
     def _arrived(self, message: Seen, topic: str, partition: int, offset: int, digest: str) -> Place | None:
         """Enter an output in its ledger; return its event if this is the first output of it."""
         ledger = self.ledgers.get((topic, partition))
         where = f"{topic}/{partition}/{offset}"
-        if ledger is None or not 0 <= offset < ledger.n_expected:
-            self._fault("unexpected", f"{message.topic} has an output of {where}")
+        if ledger is None or not 0 <= offset < ledger.n_expected or message.topic not in self.inputs[topic].outputs:
+            self.fault("unexpected", f"{message.topic} has an output of {where}")
             return None
         if not ledger.note(offset, digest):
-            self._fault("duplicate", f"{where} in {message.topic}")
+            self.fault("duplicate", f"{where} in {message.topic}")
             return None
         self.moved((topic, partition), message.written)
         last = self._last.get((message.topic, topic, partition), -1)
         self._last[message.topic, topic, partition] = max(last, offset)
         if offset < last or message.partition != partition:
-            self._fault("reordered", f"{where} after {last}, in partition {message.partition} of {message.topic}")
-        return Place(self.inputs[topic], offset * PARTITIONS + partition)
+            self.fault("reordered", f"{where} after {last}, in partition {message.partition} of {message.topic}")
+        return Place(self.inputs[topic].lane, offset * PARTITIONS + partition)
 
     def _problem(self, message: Seen, place: Place, headers: Mapping[str, str], digest: str) -> str | None:
         try:
@@ -229,16 +259,22 @@ class Checker:
 
     def _wrong_answer(self, message: Seen, place: Place, headers: Mapping[str, str], digest: str) -> str | None:
         document, event_id = json.loads(message.value or b"{}"), place.id
-        results = document.get("results", [])
+        results, source = document.get("results", []), document["source"]
         if message.key != event_id.encode() or document.get("id") != event_id or headers.get(HEADER) != event_id:
             return f"it has the id {document.get('id')!r}, or a key or header of another"
         if len(results) != 1 or document.get("errors"):
             return f"it has {len(results)} results"
-        if results[0]["model"]["digest"] != digest:
-            return "the header names another model than the result"
+        came_from = self.inputs[source["topic"]].lane, source["partition"], source["offset"]
+        if came_from != (place.lane, place.partition, place.offset):
+            return "it names another source than the header"
+        if {name: results[0][name] for name in self._result} != self._result:
+            return "its result is of another project, deployment or kind"
+        if not digest or results[0]["model"]["digest"] != digest:
+            return "the header names no model, or another than the result"
         return self.judge(self.seed, place, document, digest)
 
-    def _fault(self, name: str, example: str, count: int = 1) -> None:
+    def fault(self, name: str, example: str, count: int = 1) -> None:
+        """Count one of ``FAULTS``."""
         self.faults[name] += count
         if len(self.examples[name]) < _EXAMPLES:
             self.examples[name].append(example)

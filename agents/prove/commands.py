@@ -17,11 +17,11 @@ class Handed:
 
     Attributes:
         command: Its name.
-        label: Of the model that a training is to make.
+        model: That a training is to make: ``PROJECT/LABEL``.
     """
 
     command: str
-    label: str = ""
+    model: str = ""
 
 
 @dataclass
@@ -37,6 +37,7 @@ class CommandBook:
     n_messages: int = 0
     _decisions: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _ends: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _served: set[str] = field(default_factory=set)
     _records: Counter[str] = field(default_factory=Counter)
     _deployed: Counter[str] = field(default_factory=Counter)
     _models: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -50,6 +51,8 @@ class CommandBook:
             self._decisions[command_id].append(kind)
         elif kind in ENDS and event["details"].get("jobId") == command_id:
             self._ends[command_id].append(kind)
+        if kind == "succeeded" and "worker" in event["details"]:
+            self._served.add(command_id)
 
     def record(self, key: str, record: Mapping[str, Any]) -> None:
         """Take a record of the registry down."""
@@ -59,36 +62,48 @@ class CommandBook:
         elif kind == "deployment":
             self._deployed[record["commandId"]] += 1
         elif kind == "model":
-            self._models[record["label"]].append(record["digest"])
+            self._models[name].append(record["digest"])
 
     def ended(self, command_id: str) -> bool:
         """Whether a training has ended."""
         return bool(self._ends.get(command_id)) or "rejected" in self._decisions.get(command_id, ())
 
-    def decided(self, command_id: str) -> bool:
-        """Whether a command was accepted or rejected."""
-        return bool(self._decisions.get(command_id))
-
     def accepted(self, command_id: str) -> bool:
         """Whether a command was accepted."""
         return "accepted" in self._decisions.get(command_id, ())
 
-    def digests(self, label: str) -> Sequence[str]:
-        """Return the models that were written under a label."""
-        return self._models.get(label, ())
+    def served(self, command_id: str) -> bool:
+        """Whether a worker served what was deployed, or none will: the command was rejected."""
+        return command_id in self._served or "rejected" in self._decisions.get(command_id, ())
+
+    def digests(self, model: str) -> Sequence[str]:
+        """Return the models that were written under a project's label."""
+        return self._models.get(model, ())
+
+    @property
+    def n_served(self) -> int:
+        """How many deployments a worker served; others may have been overtaken by the next."""
+        return sum(each.command == DEPLOY and name in self._served for name, each in self.handed.items())
 
     @property
     def n_trained(self) -> int:
         """How many trainings made one model."""
-        return sum(each.command == TRAIN and len(self.digests(each.label)) == 1 for each in self.handed.values())
+        return sum(each.command == TRAIN and len(self.digests(each.model)) == 1 for each in self.handed.values())
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Return each thing that is wrong: its name among the checker's faults, and what it is."""
+        """Return each thing that is wrong: its name among the checker's faults, and what it is.
+
+        A deployment may be overtaken by the next before a worker has loaded its model, so only the last has to be
+        served.
+        """
+        last = next((name for name, handed in reversed(self.handed.items()) if handed.command == DEPLOY), None)
         for command_id, handed in self.handed.items():
             if problem := self._wrong_decision(command_id, handed):
                 yield "command", f"{handed.command} {command_id}: {problem}"
+            elif command_id == last and command_id not in self._served:
+                yield "command", f"{handed.command} {command_id}: no worker served it, and nothing overtook it"
             elif handed.command == TRAIN and (problem := self._wrong_end(command_id, handed)):
-                yield "job", f"the training of {handed.label}: {problem}"
+                yield "job", f"the training of {handed.model}: {problem}"
 
     def _wrong_decision(self, command_id: str, handed: Handed) -> str | None:
         decisions = self._decisions.get(command_id, [])
@@ -99,7 +114,7 @@ class CommandBook:
         return None
 
     def _wrong_end(self, command_id: str, handed: Handed) -> str | None:
-        ends, n_models = self._ends.get(command_id, []), len(self.digests(handed.label))
+        ends, n_models = self._ends.get(command_id, []), len(self.digests(handed.model))
         if ends == ["succeeded"] and n_models == 1:
             return None
         return f"it ended {len(ends)} times ({', '.join(ends) or 'never'}) and made {n_models} models"

@@ -10,6 +10,8 @@ from typing import Final
 PROJECT: Final = "prove"
 DEPLOYMENT: Final = "production"
 PARTITIONS: Final = 4
+ECHO_KIND: Final = "CustomEntityRecognition"
+"""Of the project that the echo serves."""
 BREAKS: Final = "breaks-the-model"
 """The model fails on a text with this word."""
 HEADER: Final = "prove-id"

@@ -1,6 +1,8 @@
 """How far the workers' group has committed, asked of Kafka itself."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.prove.clients import confluent_options
@@ -11,6 +13,28 @@ ASK_S: Final = 5.0
 _AGAIN_S: Final = 0.2
 LAST_ASK_S: Final = 60.0
 """When nothing else is left to do: the coordinator may have moved just now."""
+
+
+_Offsets = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far what is committed is from what was published.
+
+    Attributes:
+        n_behind: Events that were not consumed, of all partitions.
+        n_beyond: How far beyond the ends of their partitions offsets were committed.
+    """
+
+    n_behind: int = 0
+    n_beyond: int = 0
+
+
+def lag(ends: _Offsets, committed: _Offsets) -> Lag:
+    """Return how far a group is from the ends: a partition that is too far makes up for no other."""
+    left = [end - committed.get(place, 0) for place, end in ends.items()]
+    return Lag(sum(n for n in left if n > 0), -sum(n for n in left if n < 0))
 
 
 class Group:
@@ -32,8 +56,8 @@ class Group:
         }
         self._consumer: Any = Consumer(options)
 
-    def n_uncommitted(self, *, patience_s: float = ASK_S) -> int | None:
-        """Return how many events were not consumed; ``None`` if Kafka does not answer in time."""
+    def lag(self, *, patience_s: float = ASK_S) -> Lag | None:
+        """Return how far the group has committed; ``None`` if Kafka does not answer in time."""
         from confluent_kafka import KafkaException, TopicPartition
 
         places, end = [TopicPartition(*place) for place in self._ends], time.monotonic() + patience_s
@@ -45,8 +69,7 @@ class Group:
                 time.sleep(_AGAIN_S)
         if found is None:
             return None
-        n_committed = sum(max(int(at.offset), 0) for at in found)
-        return sum(self._ends.values()) - n_committed
+        return lag(self._ends, {(at.topic, at.partition): max(int(at.offset), 0) for at in found})
 
     def close(self) -> None:
         """Disconnect."""

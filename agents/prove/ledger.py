@@ -35,7 +35,6 @@ class Ledger:
         ahead: What was seen beyond, and which model answered.
         missing: What counts as lost.
         runs: Which models answered, in the order of offsets.
-        n_late: How many came out after they had counted as lost.
     """
 
     n_expected: int
@@ -43,13 +42,14 @@ class Ledger:
     ahead: dict[int, str] = field(default_factory=dict)
     missing: set[int] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
-    n_late: int = 0
 
     def note(self, offset: int, digest: str) -> bool:
-        """Take down that an event came out; return whether it had not before."""
+        """Take down that an event came out; return whether it had not before.
+
+        Which model answered one that counted as lost is not kept: so far behind its partition it is out of order.
+        """
         if offset in self.missing:
             self.missing.remove(offset)
-            self.n_late += 1
             return True
         if offset < self.next or offset in self.ahead:
             return False

@@ -40,6 +40,7 @@ class Operator:
 
     Attributes:
         n_deploys: How many times a model was deployed.
+        last_s: When a command was handed in last.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Operator:
         self._first: str | None = None
         self._last: str | None = None
         self.n_deploys = 0
+        self.last_s = 0.0
 
     def start(self, *, trains: bool = True) -> None:
         """Have the projects made, and labels brought. The first deployment follows when that is done."""
@@ -118,16 +120,16 @@ class Operator:
             self._train(now_s)
 
     def settled(self, now_s: float) -> bool:
-        """Whether all that was handed in is decided, and every training has ended.
+        """Whether all that was handed in is decided, every training has ended, and the last deployment is served.
 
         The last command is handed in behind all others, to a topic of one partition: when it is decided, the controller
-        has seen every repetition.
+        has seen every repetition. It is a deployment that nothing overtakes, so a worker has to serve it.
         """
         if self._again or (self._training is not None and not self._book.ended(self._training)):
             return False
         if self._last is None:
             self._last = self._deploy(now_s, times=1)
-        return self._book.decided(self._last)
+        return self._book.served(self._last)
 
     def close(self) -> None:
         """Send what waits, if Kafka takes it soon."""
@@ -158,7 +160,8 @@ class Operator:
     def _train(self, now_s: float) -> None:
         self._n_trainings += 1
         label = f"trained-{self._n_trainings}"
-        self._training = self._hand_in(TRAIN, {"modelLabel": label}, project=TRAINED, label=label, now_s=now_s)
+        model = f"{TRAINED}/{label}"
+        self._training = self._hand_in(TRAIN, {"modelLabel": label}, project=TRAINED, model=model, now_s=now_s)
 
     def _hand_in(
         self,
@@ -166,12 +169,13 @@ class Operator:
         parameters: dict[str, Any],
         *,
         project: str = PROJECT,
-        label: str = "",
+        model: str = "",
         now_s: float = 0.0,
         times: int = 3,
     ) -> str:
+        self.last_s = now_s
         command_id = str(uuid5(_IDS, f"{self._seed}/{len(self._book.handed)}"))
-        self._book.handed[command_id] = Handed(command, label)
+        self._book.handed[command_id] = Handed(command, model)
         content = {"id": command_id, "command": command, "project": project, "parameters": parameters}
         message = orjson.dumps(content | {"at": now().isoformat()})
         for _ in range(min(times, 2)):

@@ -17,8 +17,11 @@ from agents.inference import Answer, Engine, LoadedModel, Request, Urgency
 from agents.leaving import exit_code
 from agents.prove.echo import SLOW_FOR_S, SLOW_S
 from agents.prove.events import BREAKS
+from agents.prove.expected import BY_COMPANY
 from agents.settings import Settings
+from models.decoding import DEFAULT_THRESHOLD, NO_CLASS
 from models.engine.engine import Engine as RealEngine
+from models.engine.loading import possible_backends
 from models.manifest import Manifest
 from models.plans import Plan
 from models.store import Store
@@ -26,9 +29,11 @@ from models.tuning.machine import this_machine
 from models.tuning.search import Limits
 from models.tuning.tuner import Tuner
 from schemas.errors import InvalidInput, LexstreamError, ModelError
+from schemas.names import Kind
 
 N_MODELS: Final = 4
 """The model and copies of it under other labels: other digests, the same answers."""
+_FP32: Final = ("onnx-fp32", "torch-fp32")
 _N_TEXTS: Final = 300
 _N_LONG: Final = 4
 _LONG_CHARS: Final = 20_000
@@ -131,19 +136,16 @@ def _prepared(settings: Settings, name: str, own: Store) -> dict[str, Any]:
     manifest = find_model(source, name)
     for blob in manifest.blobs:
         own.put(source.get(blob))
-    copies = [
-        manifest,
-        *(manifest.model_copy(update={"label": f"{manifest.label}-{n}"}) for n in range(2, N_MODELS + 1)),
-    ]
-    models = [(copy.label, own.save_manifest(copy)) for copy in copies]
+    models = [(copy.label, own.save_manifest(copy)) for copy in copies(manifest)]
     tuner = Tuner(
         source,
         backend=settings.backend,
         machine=this_machine(settings.threads or None),
         limits=Limits(budget_s=settings.tuning_s),
     )
-    plan = tuner.plan_of(manifest)
+    plan = comparable(tuner.plan_of(manifest), possible_backends(manifest))
     texts, long = _texts(manifest)
+    bounds = thresholds(manifest)
     with RealEngine(own, plan_of=lambda _: plan) as engine:
         model = engine.load(models[0][1])
         answers = engine.predict([Request(text, (model,)) for text in [*texts, *long]])
@@ -154,8 +156,35 @@ def _prepared(settings: Settings, name: str, own: Store) -> dict[str, Any]:
         "kind": manifest.kind,
         "models": models,
         "plan": plan.payload(),
-        "categories": manifest.categories,
+        "categories": sorted({*manifest.categories, *bounds}),
+        "thresholds": bounds,
     }
+
+
+def copies(manifest: Manifest) -> list[Manifest]:
+    """Return the model and what differs from it in nothing but the label, which says nothing of the model's own."""
+    return [manifest, *(manifest.model_copy(update={"label": f"copy-{n}"}) for n in range(2, N_MODELS + 1))]
+
+
+def comparable(plan: Plan, backends: Sequence[str]) -> Plan:
+    """Return the plan, with FP32 in the place of a backend that answers otherwise in other company.
+
+    Args:
+        plan: How a worker would run the model.
+        backends: That the model can run on here.
+    """
+    if plan.backend != BY_COMPANY:
+        return plan
+    return plan.model_copy(update={"backend": next(each for each in _FP32 if each in backends)})
+
+
+def thresholds(manifest: Manifest) -> dict[str, float]:
+    """Return from which confidence on the model names a category, if not from any."""
+    if manifest.kind is Kind.MULTI_LABEL:
+        return {each: manifest.thresholds.get(each, DEFAULT_THRESHOLD) for each in manifest.categories}
+    if manifest.kind is Kind.SINGLE_LABEL and manifest.confidence_threshold is not None:
+        return dict.fromkeys([*manifest.categories, NO_CLASS], manifest.confidence_threshold)
+    return {}
 
 
 def _texts(manifest: Manifest) -> tuple[list[str], list[str]]:

@@ -1,12 +1,12 @@
 """What a run gave as one JSON-ready value, and the verdict. Pure."""
 
-import builtins
 from collections import Counter
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from agents.prove.checker import FAULTS
+from agents.prove.endings import mistakes
+from agents.prove.group import Lag
 from agents.prove.murders import Deed, n_murders
 from agents.prove.recovered import recovered
 from agents.prove.recovery import Place, Stop
@@ -42,10 +42,13 @@ def report(findings: Findings) -> dict[str, Any]:
         "deadLetters": dict(sorted(checker.dead.items())),
         "faults": {name: checker.faults[name] for name in FAULTS},
         "examples": dict(checker.examples),
-        "notCommitted": findings.n_uncommitted,
+        "notCommitted": findings.lag and findings.lag.n_behind,
+        "committedBeyond": findings.lag and findings.lag.n_beyond,
         "heldBack": findings.n_held_back,
+        "publishersReplaced": findings.n_publishers_replaced,
         "models": {
             "deployed": findings.n_deploys,
+            "served": checker.commands.n_served,
             "trained": checker.commands.n_trained,
             "answered": n_answered(findings),
             "switchedRecords": sum(map(len, checker.switches.values())),
@@ -74,16 +77,6 @@ def report(findings: Findings) -> dict[str, Any]:
     }
 
 
-def mistakes(ends: Mapping[str, int]) -> dict[str, int]:
-    """Return the ends of processes that no failure of Kafka or of the machine explains, such as an AssertionError."""
-    return {end: count for end, count in ends.items() if _is_mistake(end.partition(", ")[2].partition(" ")[0])}
-
-
-def _is_mistake(name: str) -> bool:
-    kind = getattr(builtins, name, None)
-    return isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, OSError | MemoryError)
-
-
 def n_answered(findings: Findings) -> int:
     """Return how many models answered."""
     return len({run.digest for ledger in findings.checker.ledgers.values() for run in ledger.runs})
@@ -91,7 +84,7 @@ def n_answered(findings: Findings) -> int:
 
 def verdict(findings: Findings) -> Verdict:
     """Return what is to be said: a run in which nobody died, or nothing was swapped, proves nothing."""
-    if any(findings.checker.faults.values()) or findings.n_held_back or findings.n_uncommitted != 0:
+    if any(findings.checker.faults.values()) or findings.n_held_back or findings.lag != Lag():
         return Verdict.BROKEN
     if not n_murders(findings.deeds) or n_answered(findings) < _LEAST_MODELS:
         return Verdict.NOTHING_PROVEN
@@ -103,10 +96,7 @@ def reason(findings: Findings) -> str:
     found = [f"{count} {FAULTS[name]}" for name, count in findings.checker.faults.items() if count]
     if findings.n_held_back:
         found.append(f"{findings.n_held_back} messages held back by a transaction that nobody ended")
-    if findings.n_uncommitted is None:
-        found.append("Kafka did not say how far the group has committed")
-    elif findings.n_uncommitted:
-        found.append(f"{findings.n_uncommitted} events not consumed, says the group")
+    found += _told(findings.lag)
     if found:
         return ", ".join(found)
     if not n_murders(findings.deeds):
@@ -117,6 +107,13 @@ def reason(findings: Findings) -> str:
         f"{findings.order.n_events} events and {n_murders(findings.deeds)} murders: each event came out once, "
         "in order, by the model that the log names"
     )
+
+
+def _told(lag: Lag | None) -> list[str]:
+    if lag is None:
+        return ["Kafka did not say how far the group has committed"]
+    counts = {"not consumed, says the group": lag.n_behind, "committed beyond the end of a partition": lag.n_beyond}
+    return [f"{count} events {what}" for what, count in counts.items() if count]
 
 
 def _murder(deed: Deed) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from agents.child_settings import child_settings
 from agents.prove.asking import store_url
 from agents.prove.checker import Checker, echoed
 from agents.prove.clients import require_client
-from agents.prove.events import PARTITIONS, LaneName, echo_text, value
+from agents.prove.events import ECHO_KIND, PARTITIONS, echo_text, value
 from agents.prove.expected import Corpus
-from agents.prove.group import LAST_ASK_S, Group
+from agents.prove.group import LAST_ASK_S, Group, Lag
+from agents.prove.inputs import inputs_of
 from agents.prove.murders import Deed, Murderer, n_murders
 from agents.prove.nodes import Broker
 from agents.prove.operator import Operator, echo_models
@@ -40,7 +41,7 @@ _ASK_EVERY_S: Final = 3.0
 _AFTER_COMMITS_S: Final = 3.0
 _TRAINERS: Final = 2
 _DECIDES_S: Final = 120.0
-"""How long, after all else, commands may wait for a controller and trainings for a trainer."""
+"""How long, after all else, commands may wait for a controller, trainings for a trainer and models for a worker."""
 _ZOMBIES_S: Final = 3.0
 """How long those that woke last may try to write."""
 FINDS: Final = {Sabotage.COMMIT_BEFORE_PRODUCE: Kind.KILL, Sabotage.ONE_PRODUCER: Kind.FREEZE}
@@ -87,10 +88,11 @@ class Findings:
     n_started: int
     n_deploys: int
     n_behind: int
-    n_uncommitted: int | None
+    lag: Lag | None
     n_held_back: int
     seconds: float
     n_nodes: int | None = None
+    n_publishers_replaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,12 @@ class _Run:
         self._order = order
         self._on_moment = on_moment
         self._timeline = Timeline()
-        inputs = {topics.documents: LaneName.BULK, topics.requests: LaneName.INTERACTIVE}
         self._recoveries = Recoveries(lambda: self._timeline.now_s)
         corpus = order.corpus
         judge = echoed if corpus is None else (lambda seed, place, document, _: corpus.wrong(seed, place, document))
-        self._checker = Checker(order.seed, order.n_events, inputs, judge=judge, moved=self._recoveries.came_out)
+        kind = ECHO_KIND if corpus is None else corpus.kind
+        moved = self._recoveries.came_out
+        self._checker = Checker(order.seed, order.n_events, inputs_of(topics), judge=judge, kind=kind, moved=moved)
         also = {topics.registry: self._checker.registry_record}
         self._reader = Reader(settings, self._checker, self._timeline, also=also)
         stack.callback(self._reader.close)
@@ -185,7 +188,7 @@ class _Run:
             self._checker.commands,
             seed=order.seed,
             models=echo_models() if corpus is None else corpus.models,
-            kind="CustomEntityRecognition" if corpus is None else corpus.kind,
+            kind=kind,
         )
         stack.callback(self._operator.close)
         self._group = Group(settings, order.n_events)
@@ -273,7 +276,8 @@ class _Run:
     def _decided(self, last_deed_s: float) -> bool:
         """Whether nothing more will be decided or trained."""
         now = self._timeline.now_s
-        return self._operator.settled(now) or now > max(last_deed_s, self._timeline.last_out_s) + _DECIDES_S
+        since = max(last_deed_s, self._timeline.last_out_s, self._operator.last_s)
+        return self._operator.settled(now) or now > since + _DECIDES_S
 
     def _check_that_kafka_takes_events(self) -> None:
         if self._timeline.silence_s > _STALL_S:
@@ -291,7 +295,8 @@ class _Run:
         if silence < _AFTER_COMMITS_S or self._timeline.now_s < self._next_ask_s:
             return False
         self._next_ask_s = self._timeline.now_s + _ASK_EVERY_S
-        return self._group.n_uncommitted() == 0
+        lag = self._group.lag()
+        return lag is not None and not lag.n_behind
 
     def _finish(self) -> None:
         over_s = self._timeline.now_s
@@ -333,8 +338,9 @@ class _Run:
             n_started=self._workers.n_started + self._trainers.n_started,
             n_deploys=self._operator.n_deploys,
             n_behind=self._straggler.n_behind,
-            n_uncommitted=self._group.n_uncommitted(patience_s=LAST_ASK_S),
+            lag=self._group.lag(patience_s=LAST_ASK_S),
             n_held_back=self._reader.n_held_back,
             seconds=seconds,
             n_nodes=self._n_nodes,
+            n_publishers_replaced=self._publisher.n_replaced,
         )

@@ -21,8 +21,8 @@ from agents.settings import Settings
 
 _THINKS_S: Final = 0.4
 """So long that there is always a window in the model when a worker is frozen: it commits that when it wakes."""
-_PAUSE_S: Final = 0.1
-"""Between the offset and what belongs to it, so that a murder finds the gap."""
+_PAUSE_S: Final = 1.0
+"""Between the offset and what belongs to it: so long that a murder finds some partition in the gap."""
 
 
 class CommitsBeforeItProduces:

@@ -26,7 +26,8 @@ def show(report: dict[str, Any], console: Console) -> None:
     workers, models = report["workers"], report["models"]
     console.print(
         f"[quiet]{workers['started']} processes were started; models deployed {models['deployed']} times, "
-        f"{models['answered']} answered, {models['switchedRecords']} switched records, {models['trained']} trained; "
+        f"served {models['served']} times, {models['answered']} answered, "
+        f"{models['switchedRecords']} switched records, {models['trained']} trained; "
         f"{report['commands']['handedIn']} commands handed in {report['commands']['messages']} times; something "
         f"came out in {report['secondsWithOutput']} of {report['secondsWatched']} s, longest silence "
         f"{report['longestSilenceS']:.1f} s; seed {report['seed']}, {report['seconds']:.0f} s in all[/quiet]"
@@ -76,6 +77,7 @@ def _counts(report: dict[str, Any]) -> Table:
         table.add_row(f"  dead letters: {error}", f"{count:,}")
     rows = [(FAULTS[name], count) for name, count in report["faults"].items()]
     rows.append(("not consumed, says the group", report["notCommitted"]))
+    rows.append(("committed beyond the end", report["committedBeyond"]))
     rows.append(("held back by an open transaction", report["heldBack"]))
     table.add_section()
     for name, count in rows:

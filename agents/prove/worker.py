@@ -33,6 +33,7 @@ from agents.metrics import Metrics
 from agents.prove.echo import EchoEngine
 from agents.registry import RegistryFollower
 from agents.settings import Settings
+from agents.stopping import Stopped, unless_told
 from models.store import Store
 from schemas.errors import LexstreamError
 
@@ -82,15 +83,10 @@ async def _run(settings: Settings, engine: ObedientEngine, producers: Producers)
     stop = asyncio.Event()
     _listen(stop, engine)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(settings, stack, engine=engine))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+        try:
+            follower, loader, metrics = await unless_told(stop, _start(settings, stack, engine=engine))
+        except Stopped:
             return
-        follower, loader, metrics = starting.result()
         hot_loop = HotLoopThread(
             settings, engine=engine, tables=loader, metrics=metrics, failed=leave, producers=producers
         )

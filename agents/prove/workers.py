@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from agents.last_words import last_words
 from agents.leaving import BAD_SETTINGS, TOO_MANY_DEAD_LETTERS
 from schemas.errors import LexstreamError
 
@@ -96,7 +97,7 @@ class Workers:
         program: What is started: a module's name, and arguments.
         name: What each is called, with a number behind it.
         membership: Which of them are static members of their group.
-        ends: How often a worker ended by itself, by its exit code; killed ones do not count.
+        ends: How often a worker ended by itself, by its exit code and error; killed ones do not count.
     """
 
     given: Mapping[str, Any]
@@ -125,17 +126,19 @@ class Workers:
         return [slot for slot in self.slots if slot.active]
 
     def kill(self, slot: Slot) -> None:
-        """Kill -9 it; it comes again soon."""
-        if slot.process is not None:
-            slot.process.kill()
-            slot.process.wait()
+        """Kill -9 it; it comes again soon. If it had ended by itself just before, that is noted."""
+        if slot.process is None:
+            return
+        slot.process.kill()
+        if slot.process.wait() == -signal.SIGKILL:
             self._gone(slot)
+        else:
+            self._note_end(slot)
 
     def signal(self, slot: Slot, number: signal.Signals) -> None:
         """Send a signal to a worker."""
         if slot.process is not None:
-            with suppress(ProcessLookupError):
-                os.kill(slot.process.pid, number)
+            slot.process.send_signal(number)
 
     def leave(self, slot: Slot) -> None:
         """Tell it to leave the group in order, and do not start it again."""
@@ -170,7 +173,8 @@ class Workers:
         """Kill what is left."""
         for slot in self.slots:
             slot.wanted = False
-            self.kill(slot)
+            with suppress(LexstreamError):  # whatever it ended with, it shall not come again
+                self.kill(slot)
 
     def _new_slot(self) -> Slot:
         number = len(self.slots)
@@ -200,11 +204,11 @@ class Workers:
         code = slot.process.poll() if slot.process is not None else None
         if code is None:
             return
-        if code and not (slot.leaving and code == -signal.SIGTERM):  # told before it could listen
+        if not slot.leaving or code not in {0, -signal.SIGTERM}:  # SIGTERM kills who was told before it could listen
             self.ends[f"exit code {code}, {_why(slot)}"] += 1
-        if code in _HOPELESS:
-            raise LexstreamError(f"{slot.name} ended with {code}: {_last_line(slot)}")
         self._gone(slot)
+        if code in _HOPELESS:
+            raise LexstreamError(f"{slot.name} ended with {code}: {_last_words(slot)}")
 
     def _gone(self, slot: Slot) -> None:
         if slot.process is not None and slot.process.stdin is not None:
@@ -244,7 +248,7 @@ def _why(slot: Slot) -> str:
     for said in _said_last(slot):
         if said.get("action") == "leave":
             return str(said["message"]).removeprefix("leaving: ").partition(":")[0].partition("\n")[0]
-    raised = _RAISED.match(_last_line(slot))
+    raised = _RAISED.match((_lines(slot.log, since=slot.said_before) or [""])[-1])
     return raised[1] if raised else "without a word"
 
 
@@ -256,8 +260,8 @@ def _said_last(slot: Slot) -> Iterator[dict[str, Any]]:
                 yield said
 
 
-def _last_line(slot: Slot) -> str:
-    return (_lines(slot.log, since=slot.said_before) or ["it said nothing"])[-1]
+def _last_words(slot: Slot) -> str:
+    return last_words("\n".join(_lines(slot.log, since=slot.said_before))) or "it said nothing"
 
 
 def _lines(log: Path, *, since: int) -> list[str]:

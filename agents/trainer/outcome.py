@@ -105,6 +105,27 @@ def ended(registry: Registry, job: JobRecord, how: Ended, *, at: datetime, durat
             return failed(job, [how.reason], at=at)
 
 
+def amended(registry: Registry, outcome: Outcome) -> Changes:
+    """Return what the controller undid that decided in the moment of an end, without having read it.
+
+    Both write under ids of their own, so neither waits for the other: a job may stand as one that is to be cancelled
+    though it has ended, and a model in a project that is gone.
+
+    Args:
+        registry: As it is behind both.
+        outcome: What the trainer wrote.
+    """
+    changes: Changes = {}
+    for key, record in outcome.changes.items():
+        if record is None or key not in registry.records:
+            continue
+        if isinstance(record, JobRecord | ModelRecord) and registry.project(record.project) is None:
+            changes[key] = None
+        elif isinstance(record, JobRecord) and (there := registry.job(record.id)) and not there.status.ended:
+            changes[key] = record
+    return changes
+
+
 def is_cancelled(registry: Registry, job_id: str) -> bool:
     """Whether somebody wants the job to end, or has ended it.
 

@@ -15,6 +15,7 @@ from agents.logs import setup_logs
 from agents.registry import RegistryFollower
 from agents.rights import require_rights
 from agents.settings import Settings
+from agents.stopping import Stopped, unless_told
 from agents.topics import require_topics
 from agents.trainer.child import COMMAND
 from agents.trainer.trainer import Trainer
@@ -49,10 +50,10 @@ async def _train(settings: Settings, command: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await wait_for_broker(settings)
-    await require_rights(settings, Role.TRAINER)
-    topics = settings.topics
-    await require_topics(settings, only={topics.registry, topics.jobs, topics.labels, topics.control_events})
+    try:
+        await unless_told(stop, _look_at_kafka(settings))
+    except Stopped:
+        return
     name = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}"
     async with RegistryFollower(settings, failed=leave) as registry:
         app = create_app(settings, role="trainer")
@@ -60,3 +61,10 @@ async def _train(settings: Settings, command: Sequence[str]) -> None:
         trainer.register(app)
         logger.info("trainer %s is ready", name, extra={"action": "ready"})
         await run_app(app, [trainer], stop)
+
+
+async def _look_at_kafka(settings: Settings) -> None:
+    await wait_for_broker(settings)
+    await require_rights(settings, Role.TRAINER)
+    topics = settings.topics
+    await require_topics(settings, only={topics.registry, topics.jobs, topics.labels, topics.control_events})

@@ -12,15 +12,16 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from agents.app import group_of
-from agents.control.decision import Garbage, live_digests
+from agents.control.decision import Garbage, live_digests, still_dead
 from agents.control.garbage import Blobs, delete_garbage
+from agents.hanging_up import hang_up_producer
 from agents.leaving import leave
-from agents.registry import Registry, RegistryFollower, encode_record
+from agents.registry import Registry, RegistryFollower, encode_record, watch
 from agents.settings import Settings
 from agents.trainer.child import COMMAND, Ended, Failed, Report, Succeeded
 from agents.trainer.outcome import (
     Outcome,
-    cancelled,
+    amended,
     closed,
     ended,
     forgotten,
@@ -28,10 +29,10 @@ from agents.trainer.outcome import (
     progress_event,
     started,
 )
-from agents.trainer.work import Stopped, Workshop
+from agents.trainer.work import Cancelled, Workshop
 from agents.writer import Entry, Writer, event_entry, producer_options
 from schemas.base import now
-from schemas.errors import LexstreamError, NoSpace, Unavailable
+from schemas.errors import Fenced, LexstreamError, NoSpace, Unavailable
 from schemas.records import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ _TRANSACTION_S: Final = 10.0
 _PROGRESS_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 _LOOK_S: Final = 30.0
+_SEND_S: Final = 10.0
 _FORGOTTEN_S: Final = 60.0
 _MOST_OS_ERRORS: Final = 10
 """Half a minute of them: a full disk does not empty itself."""
@@ -72,7 +74,7 @@ class Trainer:
         name: str,
         command: Sequence[str] = COMMAND,
         look_s: float = _LOOK_S,
-        leave: Callable[[BaseException], object] = leave,
+        leave: Callable[[BaseException], None] = leave,
     ) -> None:
         """Make a trainer.
 
@@ -116,14 +118,14 @@ class Trainer:
         """Connect."""
         await self._events.start()
         self._looking = asyncio.create_task(self._look_for_forgotten(), name="forgotten-jobs")
+        watch(self._looking, self._leave)
 
     async def stop(self) -> None:
         """Disconnect."""
         if self._looking:
             self._looking.cancel()
             await asyncio.wait({self._looking})
-        with contextlib.suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(self._events.stop(), 3)
+        await hang_up_producer(self._events)
 
     async def handle(self, value: bytes | None, *, partition: TopicPartition, offset: int) -> None:
         """Do the job that a message names to its end, and consume the message with it.
@@ -144,7 +146,11 @@ class Trainer:
         try:
             await self._do((value or b"").decode("utf-8", "replace"), writer, (partition, offset + 1), lost=lost)
         except Exception as error:
-            self._leave(error)
+            if not (isinstance(error, Fenced) and lost.is_set()):
+                self._leave(error)
+                return
+            words = "the job at offset %d of partition %d went to another trainer"
+            logger.info(words, offset, partition.partition, extra={"action": "job_lost"})
         finally:
             self._current = None
             await writer.stop()
@@ -153,16 +159,19 @@ class Trainer:
         self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int], *, lost: asyncio.Event
     ) -> None:
         began_s = time.monotonic()
-        job = await _persist(lambda: self._begin(job_id, writer, offset))
+        job = await _persist(lambda: self._begin(job_id, writer, offset), lost)
         if job is None:
             return
         logger.info("job %s of project %s begins", job.id, job.project, extra={"action": "job", "job_id": job.id})
-        how = await _trained(lambda: self._workshop.train(job, self._relay(job), lost=lost))
-        if how is Stopped.LOST:
-            logger.info("job %s went to another trainer", job.id, extra={"action": "job_lost", "job_id": job.id})
-            return
+        how = await _trained(lambda: self._workshop.train(job, self._relay(job), lost=lost), lost)
         duration_s = time.monotonic() - began_s
-        await _persist(lambda: self._conclude(job, how, writer, offset, duration_s=duration_s))
+        outcome = await _persist(lambda: self._end(job, how, writer, offset, duration_s=duration_s), lost)
+        await asyncio.to_thread(self._delete_checkpoints, job.id)
+        # What was written is not decided again when this fails.
+        registry = await _persist(lambda: self._look_again(outcome, writer, lost=lost), asyncio.Event())
+        await asyncio.to_thread(delete_garbage, self._store, _garbage(outcome, how, registry))
+        events = ", ".join(event.event for event in outcome.events) or "nothing to write"
+        logger.info("job %s ended: %s", job.id, events, extra={"action": "job_end", "job_id": job.id})
 
     async def _begin(self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int]) -> JobRecord | None:
         """Take the job, and return it if it is to be done."""
@@ -179,31 +188,36 @@ class Trainer:
         await self._registry.catch_up()
         return job
 
-    async def _conclude(
+    async def _end(
         self,
         job: JobRecord,
-        how: Ended | Stopped,
+        how: Ended | Cancelled,
         writer: Writer,
         offset: tuple[TopicPartition, int],
         *,
         duration_s: float,
-    ) -> None:
+    ) -> Outcome:
         """Write how the job ended, unless its project is gone."""
         await writer.take_over()
         registry = await self._registry.catch_up()
         present = registry.job(job.id)
         outcome = Outcome({}, [])
         if present is not None and not present.status.ended:
-            if isinstance(how, Stopped) or is_cancelled(registry, job.id):
-                outcome = cancelled(present, at=now())
+            if isinstance(how, Cancelled) or is_cancelled(registry, job.id):
+                outcome = closed(registry, present, at=now())
             else:
                 outcome = ended(registry, present, how, at=now(), duration_s=duration_s)
         await self._write(writer, outcome, offset=offset)
-        unused = _unused(how, registry.after(outcome.changes))
-        garbage = Garbage((*outcome.garbage.models, *unused.models), (*outcome.garbage.blobs, *unused.blobs))
-        await asyncio.to_thread(self._tidy, job.id, garbage)
-        events = ", ".join(event.event for event in outcome.events) or "nothing to write"
-        logger.info("job %s ended: %s", job.id, events, extra={"action": "job_end", "job_id": job.id})
+        return outcome
+
+    async def _look_again(self, outcome: Outcome, writer: Writer, *, lost: asyncio.Event) -> Registry:
+        """Return the registry behind the end of a job, when what a controller undid was written again."""
+        registry = await self._registry.catch_up()
+        changes = amended(registry, outcome)
+        if changes and not lost.is_set():  # else the id is another trainer's by now
+            await writer.take_over()
+            await self._write(writer, Outcome(changes, []))
+        return registry.after(changes)
 
     async def _write(
         self, writer: Writer, outcome: Outcome, *, offset: tuple[TopicPartition, int] | None = None
@@ -215,8 +229,7 @@ class Trainer:
         ]
         await writer.commit(entries, offset=offset)
 
-    def _tidy(self, job_id: str, garbage: Garbage) -> None:
-        delete_garbage(self._store, garbage)
+    def _delete_checkpoints(self, job_id: str) -> None:
         try:
             self._store.delete_checkpoints(job_id)
         except LexstreamError as error:
@@ -256,46 +269,50 @@ class Trainer:
             await asyncio.sleep(self._look_s)
             if self._current:
                 continue
-            with contextlib.suppress(KafkaError):
+            with contextlib.suppress(KafkaError, TimeoutError):
                 numbers = sorted(await self._events.partitions_for(topic))
                 for job in forgotten(self._registry.state, at=now(), after_s=_FORGOTTEN_S):
                     key = job.project.encode()
                     if partition_of(key, numbers, numbers) in self._assigned:
                         logger.warning("job %s was forgotten: sent again", job.id, extra={"action": "job_forgotten"})
-                        await self._events.send_and_wait(topic, job.id.encode(), key=key)
+                        async with asyncio.timeout(_SEND_S):
+                            await self._events.send_and_wait(topic, job.id.encode(), key=key)
 
 
-def _unused(how: Ended | Stopped, registry: Registry) -> Garbage:
-    """Return what a training left in the store that nothing names."""
-    if not isinstance(how, Succeeded):
-        return Garbage()
-    alive = live_digests(registry)
-    model, evaluation = how.report["digest"], how.report["evaluation"]
-    return Garbage(
-        (model,) if model not in alive else (),
-        (evaluation,) if not {model, evaluation} & alive else (),
-    )
+def _garbage(outcome: Outcome, how: Ended | Cancelled, registry: Registry) -> Garbage:
+    """Return what of the store nothing names any more: what was replaced, and what a training made for nobody."""
+    models, blobs = list(outcome.garbage.models), list(outcome.garbage.blobs)
+    if isinstance(how, Succeeded):
+        model, evaluation = how.report["digest"], how.report["evaluation"]
+        models.append(model)
+        blobs += [evaluation] if model not in live_digests(registry) else []
+    return still_dead(Garbage(tuple(models), tuple(blobs)), registry)
 
 
-async def _trained(train: Callable[[], Awaitable[Ended | Stopped]]) -> Ended | Stopped:
-    """Return how a training ended; one that this machine has no room for has failed."""
+async def _trained(train: Callable[[], Awaitable[Ended | Cancelled]], lost: asyncio.Event) -> Ended | Cancelled:
+    """Return how a training ended; one that this machine has no room for has failed.
+
+    Raises:
+        Fenced: If another trainer has the job.
+    """
     try:
-        return await _persist(train, most_os_errors=_MOST_OS_ERRORS)
+        return await _persist(train, lost, most_os_errors=_MOST_OS_ERRORS)
     except NoSpace as error:
         return Failed([f"{error}; then train again"])
     except OSError as error:
         return Failed([f"the trainer could not prepare or start it: {error.strerror or type(error).__name__}"])
 
 
-async def _persist(work: Callable[[], Awaitable[T]], *, most_os_errors: int | None = None) -> T:
-    """Return what ``work`` gives, trying again for as long as Kafka or the store is away.
+async def _persist(work: Callable[[], Awaitable[T]], lost: asyncio.Event, *, most_os_errors: int | None = None) -> T:
+    """Return what ``work`` gives, trying again for as long as Kafka or the store is away and the job is ours.
 
     Raises:
+        Fenced: If ``lost`` is set: to try again would take the job from whoever has it now.
         OSError: If the machine itself refused as often as ``most_os_errors``.
         NoSpace: If a training found a disk full so often; each time it may have taken minutes to find out.
     """
     pause_s, left, left_full = 0.1, most_os_errors, _MOST_FULL
-    while True:
+    while not lost.is_set():
         try:
             return await work()
         except NoSpace as error:
@@ -313,3 +330,4 @@ async def _persist(work: Callable[[], Awaitable[T]], *, most_os_errors: int | No
             logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    raise Fenced("another trainer has the partition of the job")

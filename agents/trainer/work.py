@@ -5,16 +5,15 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.labels import read_labels
+from agents.labels import ProjectLabels, read_labels
 from agents.registry import Registry, RegistryFollower
 from agents.settings import Settings
 from agents.trainer.child import COMMAND, Crashed, Ended, Failed, Report, run_child
 from agents.trainer.outcome import is_cancelled
-from schemas.errors import Disposition, LexstreamError
+from schemas.errors import Disposition, Fenced, LexstreamError
 from schemas.labels import LabelledDocument
 from schemas.records import JobRecord
 
@@ -24,11 +23,8 @@ _ATTEMPTS = 2
 T = TypeVar("T")
 
 
-class Stopped(Enum):
-    """Why a training was stopped before its end."""
-
-    CANCELLED = "cancelled"
-    LOST = "lost"
+class Cancelled:
+    """A training was stopped before its end, as somebody wished."""
 
 
 class Workshop:
@@ -42,8 +38,8 @@ class Workshop:
 
     async def train(
         self, job: JobRecord, on_progress: Callable[[Report], Awaitable[None]], *, lost: asyncio.Event
-    ) -> Ended | Stopped:
-        """Return how the training of ``job`` ended. The child is gone when this returns or is cancelled.
+    ) -> Ended | Cancelled:
+        """Return how the training of ``job`` ended. The child is gone when this returns, raises or is cancelled.
 
         Args:
             job: What to do.
@@ -51,6 +47,8 @@ class Workshop:
             lost: Set when another trainer has the job now.
 
         Raises:
+            Fenced: If ``lost`` was set.
+            KafkaError: If Kafka does not tell where the registry ends.
             Unavailable: If Kafka does not answer when the labels are read.
         """
         async with AsyncExitStack() as stack:
@@ -61,8 +59,8 @@ class Workshop:
             losing = _task(stack, lost.wait(), name="lost")
             done, _ = await asyncio.wait({training, cancelled, losing}, return_when=asyncio.FIRST_COMPLETED)
             if losing in done:
-                return Stopped.LOST
-            return training.result() if training in done else Stopped.CANCELLED
+                raise Fenced(f"another trainer has the job {job.id}")
+            return training.result() if training in done else Cancelled()
 
     async def _train(self, job: JobRecord, on_progress: Callable[[Report], Awaitable[None]]) -> Ended:
         with tempfile.TemporaryDirectory(prefix="lexstream-job-") as name:
@@ -83,12 +81,20 @@ class Workshop:
             return how
 
     async def _prepare(self, job: JobRecord, folder: Path) -> None:
-        labels = await read_labels(self._settings, job.project)
+        registry, labels = await self._present(job.project)
         extra = {"action": "training_data", "offsets": labels.offsets, "digest": labels.digest}
         logger.info("job %s has %d documents", job.id, len(labels.documents), extra=extra)
-        await asyncio.to_thread(
-            _write, folder, self._registry.state, job, list(labels.documents), self._settings.store_url
-        )
+        await asyncio.to_thread(_write, folder, registry, job, list(labels.documents), self._settings.store_url)
+
+    async def _present(self, project: str) -> tuple[Registry, ProjectLabels]:
+        """Return the registry and the labels of one moment: an import writes categories to the one, with the others."""
+        before = await self._registry.catch_up()
+        while True:
+            labels = await read_labels(self._settings, project)
+            registry = await self._registry.catch_up()
+            if registry.project(project) == before.project(project):
+                return registry, labels
+            before = registry
 
 
 def _write(folder: Path, registry: Registry, job: JobRecord, documents: list[LabelledDocument], store: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.last_words import last_words
 from benchmarks.peers.judging import Span, Verdict, judge
 from benchmarks.peers.programs.common import Setup
 from benchmarks.peers.stream import Arrival, Stream
@@ -20,6 +21,7 @@ _PROBE_EVERY_S = 1.0
 _POLL_S = 0.2
 _STRAGGLERS_S = 2.0
 _STOP_S = 10.0
+_MOST_CHARS = 300
 OnProgress = Callable[[int], None]
 
 
@@ -84,7 +86,8 @@ def measure(subject: Subject, load: Load, *, setup: Setup, on_progress: OnProgre
         try:
             run.warm_up(load.warm_up)
         except Died as error:
-            problem = f"{error}: {last_line(Path(setup.state) / 'log')}"
+            said = last_words((Path(setup.state) / "log").read_text("utf-8", errors="replace")) or "it said nothing"
+            problem = f"{error}: {said[:_MOST_CHARS]}"
             return _nothing(subject, load, problem, peak_bytes=usage.peak_bytes)
         return run.timed(load, usage=usage)
 
@@ -180,9 +183,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(_STOP_S)
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that says something."""
-    lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"

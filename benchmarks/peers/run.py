@@ -9,8 +9,6 @@ The table is printed, and the file written, after each round.
 import argparse
 import json
 import shutil
-import signal
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from agents.bench.documents import mixed
 from agents.broker import LocalBroker
 from agents.broker.address import free_port
+from agents.interrupts import terminated_like_interrupted
 from benchmarks.peers.catalogue import peers
 from benchmarks.peers.environments import NotInstalled
 from benchmarks.peers.judging import Span
@@ -45,11 +44,15 @@ _WARM_UP = BATCH_SIZE * PARTITIONS
 
 def main() -> None:
     """Measure and print."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped then, too
     options = _parse()
     console = Console()
     options.work.mkdir(parents=True, exist_ok=True)
-    with _home(options.work) as home, _broker(options.brokers, home) as brokers, _bars(console) as bars:
+    with (
+        terminated_like_interrupted(),
+        _home(options.work) as home,
+        _broker(options.brokers, home) as brokers,
+        _bars(console) as bars,
+    ):
         for rows in _Bench(options, brokers=brokers, home=home, bars=bars).rounds():
             bars.stop()  # a table of another width would be written into them
             print_table(rows, console if console.width >= _TABLE_WIDTH else Console(width=_TABLE_WIDTH))

@@ -9,10 +9,12 @@ each has an encoder of its own, so it is loaded as a whole while the one before 
 memory, file descriptors, threads and processor time are read. At the end a read_committed reader that shares no code
 with the worker has counted.
 
-Linux only. Ctrl-C ends the run early, with a report of what there is. Exit code 1: not steady.
+Linux only. Ctrl-C ends the run early, with a report of what there is; a second one ends the waiting for what has not
+come out yet. Exit code 1: not steady.
 """
 
 import argparse
+import math
 import secrets
 import sys
 import tempfile
@@ -26,15 +28,15 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from agents.bench.broker import terminated_like_interrupted
 from agents.cli.logs import quieten
+from agents.interrupts import interrupts_counted, terminated_like_interrupted
 from agents.prove.broker import alone, at_brokers, own_broker
 from agents.prove.clients import require_client
 from agents.settings import load_settings
 from benchmarks.soak.deploying import TASK
 from benchmarks.soak.models import prepared
 from benchmarks.soak.plot import svg
-from benchmarks.soak.report import Verdict, report
+from benchmarks.soak.report import Verdict, judge, report
 from benchmarks.soak.run import OnMoment, Order, Run
 from benchmarks.soak.sampling import require_linux
 from benchmarks.soak.tables import show
@@ -53,8 +55,16 @@ def parse() -> argparse.Namespace:
         "--swap-s", type=float, default=300.0, help="seconds from one swap of the model to the next, after the warm-up"
     )
     parser.add_argument("--brokers", help="a Kafka that is there; its topics are deleted in the end")
+    parser.add_argument("--judge", type=Path, metavar="FILE", help="judge a soak.json again, in place of a run")
     parser.add_argument("--out", type=Path, default=Path("soak"), help="folder for soak.json and soak.svg")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not all(0 < value < math.inf for value in (options.minutes, options.rate, options.swap_s)):
+        parser.error("expected --minutes, --rate and --swap-s above 0")
+    if not Order(options.minutes, options.rate, options.swap_s).n_events:
+        parser.error("expected --minutes and --rate that make an event at least")
+    if options.judge and not options.judge.is_file():
+        parser.error(f"expected --judge of a file; got {options.judge}")
+    return options
 
 
 @contextmanager
@@ -93,7 +103,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
     name = f"lexstream-soak-{secrets.token_hex(4)}"
     order = Order(options.minutes, options.rate, options.swap_s)
     settings = load_settings({"brokers": options.brokers})
-    with ExitStack() as stack:
+    with ExitStack() as outer, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lexstream-soak-")))
         CONSOLE.print("making three models, and finding out how they run best here: about a minute")
         store = (folder / "store").as_uri()
@@ -110,8 +120,25 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
             stack,
             stack.enter_context(shown(CONSOLE, order.seconds)),
         )
-        run.go()
-        return report(run.findings())
+        run.begin()
+        run.go(outer.enter_context(interrupts_counted()))  # from here on nothing takes the report away
+        found = report(run.findings())
+        write(found, options.out)
+        return found
+
+
+def write(found: dict[str, Any], folder: Path) -> None:
+    """Write a report and its picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "soak.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    (folder / "soak.svg").write_text(svg(found), "utf-8")
+
+
+def judged_again(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the report of a run that was, as it is judged today."""
+    found = judge(options.judge)
+    write(found, options.out)
+    return found
 
 
 def main() -> None:
@@ -119,14 +146,11 @@ def main() -> None:
     options = parse()
     try:
         with terminated_like_interrupted():
-            found = soak(options)
+            found = judged_again(options) if options.judge else soak(options)
     except LexstreamError as error:
         sys.exit(f"the run could not be done: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted before there was anything to report")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "soak.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    (options.out / "soak.svg").write_text(svg(found), "utf-8")
     show(found, Console())
     Console().print(f"wrote {options.out / 'soak.json'} and {options.out / 'soak.svg'}")
     sys.exit(1 if found["verdict"] == Verdict.NOT_STEADY else 0)

@@ -1,15 +1,19 @@
 """Makes the project known, and deploys its models by commands, as people do."""
 
 import asyncio
+import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
+from aiokafka.errors import KafkaError
 
 from agents.bench.model import PROJECT
 from agents.client import Client, Outgoing
 from agents.settings import Settings
-from benchmarks.soak.report import Swap
+from benchmarks.soak.swaps import Swap
+from benchmarks.soak.tally import DEPLOYMENT
 from schemas.base import now
 from schemas.commands import Deploy, DeployCommand
 from schemas.control_events import EventType
@@ -17,7 +21,6 @@ from schemas.errors import LexstreamError
 from schemas.names import Kind
 from schemas.records import ModelRecord, ProjectRecord, Record, record_key
 
-DEPLOYMENT = "production"
 TASK = f"{PROJECT}/{DEPLOYMENT}"
 
 
@@ -38,12 +41,49 @@ async def register(settings: Settings, digests: dict[str, str]) -> None:
             await client.send(settings.topics.registry, message)
 
 
-def deploy(settings: Settings, label: str, *, at_s: float) -> Swap:
+class Swapping:
+    """Deploys the models in turns, one at a time, in threads that nothing has to wait for.
+
+    Attributes:
+        n_begun: How many were begun.
+        swaps: Those that are over.
+        error: What nobody foresaw.
+    """
+
+    def __init__(self, settings: Settings, labels: Sequence[str], *, now_s: Callable[[], float]) -> None:
+        self._settings = settings
+        self._labels = labels
+        self._now_s = now_s
+        self._thread = threading.Thread()
+        self.n_begun = 0
+        self.swaps: list[Swap] = []
+        self.error: BaseException | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model is being deployed."""
+        return self._thread.is_alive()
+
+    def begin(self) -> None:
+        """Deploy the next."""
+        label = self._labels[self.n_begun % len(self._labels)]
+        self.n_begun += 1
+        self._thread = threading.Thread(target=self._run, args=(label,), name="swap", daemon=True)
+        self._thread.start()
+
+    def _run(self, label: str) -> None:
+        try:
+            self.swaps.append(asyncio.run(deployed(self._settings, label, now_s=self._now_s)))
+        except BaseException as error:
+            self.error = error
+
+
+async def deployed(settings: Settings, label: str, *, now_s: Callable[[], float]) -> Swap:
     """Deploy a model, and return how long it took until a worker served it."""
-    began = time.monotonic()
+    at_s, began = now_s(), time.monotonic()
     try:
-        problem = asyncio.run(_deploy(settings, label))
-    except LexstreamError as error:
+        problem = await _deploy(settings, label)
+    except (LexstreamError, KafkaError) as error:
         problem = str(error)
     return Swap(round(at_s, 1), label, None if problem else round(time.monotonic() - began, 2), problem)
 

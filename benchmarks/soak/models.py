@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,12 @@ class Models:
 def prepared(store: str, folder: Path) -> Models:
     """Make the models in a process of its own, whose memory goes with it. Takes a minute."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_make, store, folder).result()
+        try:
+            return pool.submit(_make, store, folder).result()
+        except BaseException:
+            for process in active_children():
+                process.kill()  # or who interrupts us waits for it
+            raise
 
 
 def _make(url: str, folder: Path) -> Models:

@@ -1,14 +1,21 @@
 """What a run gave as one JSON-ready value, and the verdict. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from agents.bench.stats import percentile
-from benchmarks.soak.sampling import Sample
+from benchmarks.soak.sampling import Sample, sample_of
+from benchmarks.soak.swaps import Swap, held_against
 from benchmarks.soak.tally import FAULTS, Tally
-from benchmarks.soak.trends import FEWEST_S, Trend, long_enough, trends, warm_up_s
+from benchmarks.soak.trends import FEWEST_S, STREAM, WORKER, drifts, long_enough, trends, warm_up_s
+
+_OF_DRIFTS = (f"{WORKER}: ", f"{STREAM}: ")
 
 
 class Verdict(StrEnum):
@@ -20,40 +27,26 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Swap:
-    """A model that was deployed.
-
-    Attributes:
-        at_s: When the command was sent, in seconds since the first output.
-        label: Of the model.
-        seconds: Until a worker served it; nothing if none did.
-        problem: Why not.
-    """
-
-    at_s: float
-    label: str
-    seconds: float | None
-    problem: str = ""
-
-
-@dataclass(frozen=True)
 class Findings:
     """What a run gave.
 
     Attributes:
         minutes: How long it should have been.
         seconds: How long it was, from the first output on.
+        until_s: When the last output was seen, if that was before.
         rate: Events a second that were asked for.
         interrupted: Whether somebody ended it before its time.
         published: Events that Kafka has.
         n_held_back: Outputs that an open transaction hides.
-        ended: What became of the worker, if it ended by itself.
+        problems: What else went wrong.
         machine: What it ran on.
+        digests: Of the models, by label.
         plan: How models ran.
     """
 
     minutes: float
     seconds: float
+    until_s: float
     rate: float
     interrupted: bool
     published: int
@@ -61,18 +54,19 @@ class Findings:
     samples: Sequence[Sample]
     swaps: Sequence[Swap]
     n_held_back: int
-    ended: str
+    problems: Sequence[str]
     machine: str
+    digests: Mapping[str, str]
     plan: Mapping[str, Any]
 
 
 def report(findings: Findings) -> dict[str, Any]:
     """Return everything, for a file and for machines."""
-    tally, found = findings.tally, trends(findings.samples, rate=findings.rate)
-    problems = problems_of(findings, found)
-    return {
-        "verdict": _verdict(findings, problems),
-        "problems": problems,
+    tally, counted, digests = findings.tally, findings.tally.checker, findings.digests
+    swaps = held_against(findings.swaps, tally.switched, digests=digests, until_s=findings.until_s)
+    found = {
+        "verdict": "",
+        "problems": problems_of(findings, swaps),
         "minutes": findings.minutes,
         "seconds": round(findings.seconds, 1),
         "interrupted": findings.interrupted,
@@ -81,41 +75,62 @@ def report(findings: Findings) -> dict[str, Any]:
         "plan": dict(findings.plan),
         "published": findings.published,
         "cameOut": tally.n_seen,
-        "enriched": tally.n_enriched,
-        "deadLetters": dict(sorted(tally.dead.items())),
-        "faults": {name: tally.faults[name] for name in FAULTS},
-        "examples": dict(tally.examples),
+        "enriched": counted.n_enriched,
+        "answered": {label: tally.answered[digest] for label, digest in digests.items()},
+        "deadLetters": dict(sorted(counted.dead.items())),
+        "faults": {name: counted.faults[name] for name in FAULTS},
+        "examples": dict(counted.examples),
         "heldBack": findings.n_held_back,
         "warmUpS": warm_up_s(findings.seconds),
-        "trends": [asdict(each) | {"percentPerHour": each.percent_per_hour, "flat": each.flat} for each in found],
+        "trends": [],
         "latencies": latencies(tally),
         "byMinute": by_minute(tally),
-        "swaps": [asdict(each) for each in findings.swaps],
+        "swaps": [asdict(each) for each in swaps],
         "samples": [asdict(each) for each in findings.samples],
+    }
+    return judged(found, findings.samples)
+
+
+def judge(path: Path) -> dict[str, Any]:
+    """Return a report that was written to a file, with what was sampled judged as it is today."""
+    found = orjson.loads(path.read_bytes())
+    return judged(found, [sample_of(each) for each in found["samples"]])
+
+
+def judged(found: Mapping[str, Any], samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return a report with trends, the problems that they tell, in place of any earlier ones, and the verdict."""
+    figures = trends(samples, rate=found["rate"])
+    problems = [each for each in found["problems"] if not each.startswith(_OF_DRIFTS)]
+    problems += drifts(samples, figures)
+    return {
+        **found,
+        "verdict": _verdict(samples, problems),
+        "problems": problems,
+        "servedInWarmUp": sum(_served_s(swap) <= found["warmUpS"] for swap in found["swaps"]),
+        "trends": [
+            asdict(each) | {"percentPerHour": each.percent_per_hour, "flat": not each.problem} for each in figures
+        ],
     }
 
 
-def problems_of(findings: Findings, found: Sequence[Trend]) -> list[str]:
-    """Return what is wrong. Slopes of a run that is too short are no problem: they say nothing."""
-    faults = [f"{count} {FAULTS[name]}" for name, count in findings.tally.faults.items() if count]
+def problems_of(findings: Findings, swaps: Sequence[Swap]) -> list[str]:
+    """Return what is wrong, but for what was sampled."""
+    faults = [f"{count} {FAULTS[name]}" for name, count in findings.tally.checker.faults.items() if count]
     if findings.n_held_back:
         faults.append(f"{findings.n_held_back} outputs held back by a transaction that nobody ended")
-    if findings.ended:
-        faults.append(f"the worker ended: {findings.ended}")
-    faults += [f"{swap.label} was not served: {swap.problem}" for swap in findings.swaps if swap.problem]
-    if long_enough(findings.samples):
-        faults += [
-            f"{each.of}: {each.name} grew by {each.per_hour:.1f} an hour, expected at most {each.bound:.1f}"
-            for each in found
-            if each.bound is not None and not each.flat
-        ]
-    return faults
+    faults += findings.problems
+    return faults + [f"{swap.label} was not served: {swap.problem}" for swap in swaps if swap.problem]
 
 
-def _verdict(findings: Findings, problems: Sequence[str]) -> Verdict:
+def _served_s(swap: Mapping[str, Any]) -> float:
+    """Return when a swap was over."""
+    return math.inf if swap["seconds"] is None else float(swap["at_s"] + swap["seconds"])
+
+
+def _verdict(samples: Sequence[Sample], problems: Sequence[str]) -> Verdict:
     if problems:
         return Verdict.NOT_STEADY
-    return Verdict.STEADY if long_enough(findings.samples) else Verdict.TOO_SHORT
+    return Verdict.STEADY if long_enough(samples) else Verdict.TOO_SHORT
 
 
 def reason(found: Mapping[str, Any]) -> str:

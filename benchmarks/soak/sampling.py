@@ -1,12 +1,15 @@
 """What a process takes, read every few seconds."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
 from schemas.errors import InvalidInput
 
+SAMPLE_S = 5.0
 _MEGABYTE = 2**20
 
 
@@ -57,6 +60,12 @@ def require_linux() -> None:
         raise InvalidInput(
             [f"the soak runs on Linux only, which alone tells what memory no file backs; got {sys.platform}"]
         )
+
+
+def sample_of(stored: Mapping[str, Any]) -> Sample:
+    """Return a sample as a report keeps it."""
+    worker, broker = (Reading(**stored[of]) if stored[of] else None for of in ("worker", "broker"))
+    return Sample(stored["at_s"], stored["lag"], worker, broker)
 
 
 def read(process: psutil.Process | None) -> Reading | None:

@@ -17,9 +17,13 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(table)
     served = [swap["seconds"] for swap in found["swaps"] if swap["seconds"] is not None]
     if served:
-        console.print(f"{len(served)} models were deployed; served after {max(served):.1f} s at most")
+        warm = f"{found['servedInWarmUp']} of them while it warmed up"
+        console.print(f"{len(served)} models were deployed, {warm}; served after {max(served):.1f} s at most")
+    answered = [f"{label} {count:,}" for label, count in found.get("answered", {}).items()]
+    if answered:
+        console.print(f"documents that each model answered: {', '.join(answered)}")
     for name, examples in found["examples"].items():
-        console.print(f"{FAULTS[name]}, for example: {'; '.join(examples)}")
+        console.print(f"{FAULTS.get(name, name)}, for example: {'; '.join(examples)}")
     how_long = f"{found['seconds'] / 60:.1f} minutes{', interrupted' if found['interrupted'] else ''}"
     style = _STYLES[found["verdict"]]
     console.print(f"[{style}]{found['verdict']}[/{style}] ({how_long}): {reason(found)}")
@@ -36,7 +40,7 @@ def _counts(found: dict[str, Any]) -> Table:
         table.add_row(f"  dead letters: {error}", f"{count:,}")
     table.add_section()
     for name, count in found["faults"].items():
-        table.add_row(FAULTS[name], f"{count:,}")
+        table.add_row(FAULTS.get(name, name), f"{count:,}")
     table.add_row("held back by an open transaction", f"{found['heldBack']:,}")
     return table
 
@@ -52,12 +56,16 @@ def _latencies(found: dict[str, Any]) -> Table:
 
 def _trends(found: dict[str, Any]) -> Table:
     title = f"After a warm-up of {found['warmUpS'] / 60:.1f} minutes"
-    table = Table(title=title, title_justify="left")
-    for column in ("of", "what", "median", "most", "an hour", "%", "may grow"):
+    caption = "an hour: the slope; rise: the median of the last quarter less that of the first; ≤: the bound"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for column in ("of", "what", "median", "most", "an hour", "≤", "rise", "≤"):
         table.add_column(column, justify="left" if column in ("of", "what") else "right")
     for each in found["trends"]:
-        bound = "" if each["bound"] is None else f"{each['bound']:.1f}"
-        percent = f"{each['percentPerHour']:+.1f}" if each["of"] != "stream" else ""
-        figures = [f"{each['median']:,.1f}", f"{each['most']:,.1f}", f"{each['per_hour']:+,.1f}", percent, bound]
-        table.add_row(each["of"], each["name"], *figures)
+        grew = [f"{each['per_hour']:+,.1f}", _bound(each["bound"])]
+        rose = [f"{each['rise']:+,.1f}", _bound(each["rise_bound"])]
+        table.add_row(each["of"], each["name"], f"{each['median']:,.1f}", f"{each['most']:,.1f}", *grew, *rose)
     return table
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"

@@ -55,17 +55,27 @@ def from_bytes(data: bytes) -> Checkpoint | None:
 
 
 class Journal:
-    """A job's checkpoints: what was found at the start, and when the next one is due."""
+    """A job's checkpoints: what was found at the start, and when the next one is due.
 
-    def __init__(self, store: Store, job_id: str, *, progress: Progress, interval_s: float = INTERVAL_S) -> None:
-        self._store, self._job_id = store, job_id
+    ``made_of`` stands for all that the training's course depends on. Labels may change while a job is taken over: a
+    checkpoint that was made of something else is not gone on from.
+    """
+
+    def __init__(
+        self, store: Store, job_id: str, *, made_of: str, progress: Progress, interval_s: float = INTERVAL_S
+    ) -> None:
+        self._store, self._job_id, self._made_of = store, job_id, made_of
         self._progress = progress
         self._interval_s = interval_s
         data = store.latest_checkpoint(job_id)
-        self.found = from_bytes(data) if data else None
-        self._number = int(self.found.facts["number"]) if self.found else 0
+        latest = from_bytes(data) if data else None
+        self._number = int(latest.facts["number"]) if latest else 0  # of any: the highest number counts as the latest
+        self.found = latest if latest and latest.facts.get("madeOf") == made_of else None
         if self.found:
             progress.resume(float(self.found.facts["elapsedS"]))
+        elif latest:
+            extra = {"action": "checkpoint", "job_id": job_id}
+            logger.warning("job %s starts again: its checkpoint was made of something else", job_id, extra=extra)
         self._last_s = progress.elapsed_s
 
     def of(self, phase: str) -> Checkpoint | None:
@@ -80,7 +90,12 @@ class Journal:
     def write(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint; it replaces those before it."""
         self._number += 1
-        facts = {**checkpoint.facts, "number": self._number, "elapsedS": self._progress.elapsed_s}
+        facts = {
+            **checkpoint.facts,
+            "madeOf": self._made_of,
+            "number": self._number,
+            "elapsedS": self._progress.elapsed_s,
+        }
         data = to_bytes(Checkpoint(checkpoint.phase, facts, checkpoint.tensors))
         try:
             self._store.save_checkpoint(self._job_id, data, step=self._number)

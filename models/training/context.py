@@ -1,5 +1,6 @@
 """What every kind of training works with, and what it brings back."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,20 @@ class Learnt:
     notes: Sequence[str] = ()
 
 
+def course_digest(job: TrainingJob, *, train: Documents, encoder: Encoder) -> str:
+    """Return a digest of all that a training is given: its job, its documents in order, its encoder.
+
+    What test documents say and where the store is changes nothing.
+    """
+    given = hashlib.sha256(job.model_dump_json(by_alias=True, exclude={"store"}).encode())
+    for document in train:
+        given.update(b"\n" + document.model_dump_json(by_alias=True, exclude={"position"}).encode())
+    for path in (encoder.weights, encoder.config, encoder.tokenizer):
+        with path.open("rb") as file:
+            given.update(b"\n" + hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{given.hexdigest()}"
+
+
 def open_context(job: TrainingJob, settings: Train, train: Documents, *, store: Store, progress: Progress) -> Context:
     """Return the context of a job, its encoder found and its checkpoints looked for."""
     encoder = find_encoder(settings.encoder)
@@ -85,7 +100,7 @@ def open_context(job: TrainingJob, settings: Train, train: Documents, *, store: 
         store=store,
         encoder=encoder,
         tokenizer=Tokenizer.from_file(Path(encoder.tokenizer)),
-        journal=Journal(store, job.job_id, progress=progress),
+        journal=Journal(store, job.job_id, made_of=course_digest(job, train=train, encoder=encoder), progress=progress),
         progress=progress,
     )
 

@@ -1,6 +1,6 @@
 """Kafka as a controller sees it, in memory: commands, the group's offset, the registry and what transactions wrote."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -17,6 +17,9 @@ from models.store import Store
 from schemas.errors import Fenced, Unavailable
 from tests.agents.control_kit import command
 
+MOST = 2
+"""How many commands the log hands out at once."""
+
 
 class Log:
     """What Kafka holds: the control topic, the group's offset, and what transactions wrote."""
@@ -28,23 +31,22 @@ class Log:
         self.events: list[dict[str, Any]] = []
         self.lost_answers = 0
         self.looked = 0
-        self.hidden_for = 0
+        self.while_fenced: Callable[[], None] = lambda: None
         self.fenced = 0
         self.unreadable = 0
         self.holds_id = False
         self.taken_over = 0
-        self._hidden: list[Registry] = []
         self._topics = settings.topics
 
     async def catch_up(self) -> Registry:
         if self.unreadable and self.committed is not None:
             self.unreadable -= 1
             raise KafkaTimeoutError
-        return self._hidden.pop() if self._hidden else self.state
+        return self.state
 
     async def take_over(self) -> None:
         if not self.holds_id:
-            self.holds_id, self._hidden = True, []
+            self.holds_id = True
             self.taken_over += 1
 
     async def stop(self) -> None:
@@ -54,8 +56,8 @@ class Log:
         if self.fenced:
             self.fenced -= 1
             self.holds_id = False
+            self.while_fenced()
             raise Fenced("somebody else took over")
-        self._hidden = [self.state] * self.hidden_for
         for entry in entries:
             if entry.topic == self._topics.control_events:
                 self.events.append(orjson.loads(entry.value or b""))
@@ -73,10 +75,10 @@ class Log:
         return self.committed
 
     async def read_between(
-        self, *_: object, start: int | None, end: int, most: int = 1000
+        self, *_: object, start: int | None, end: int | None = None
     ) -> list[tuple[int, bytes | None]]:
-        begin = start or 0
-        return [(place, self.commands[place]) for place in range(begin, min(end, begin + most, len(self.commands)))]
+        found: list[tuple[int, bytes | None]] = list(enumerate(self.commands[:end]))
+        return found[start or 0 :][:MOST]
 
 
 CREATE = [
@@ -85,8 +87,21 @@ CREATE = [
 
 
 def controller_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Controller:
+    """A controller whose Kafka is the log, to which nothing is assigned yet."""
     made = Controller(settings, log, Store(settings.store_url), **{"look_s": 3600.0} | options)
     monkeypatch.setattr(made, "_writer", log)
     monkeypatch.setattr(gaps, "committed_offset", log.committed_offset)
     monkeypatch.setattr(gaps, "read_between", log.read_between)
     return made
+
+
+def owner_of(log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Controller:
+    """A controller whose Kafka is the log, and whose partition is the only one of the control topic."""
+    made = controller_of(log, settings, monkeypatch, **options)
+    made.on_assigned(None, [partition_of(settings)])
+    return made
+
+
+def partition_of(settings: Settings) -> TopicPartition:
+    """The only partition of the control topic."""
+    return TopicPartition(settings.topics.control, 0)

@@ -80,6 +80,45 @@ class FakeProducer:
         return future
 
 
+class Part:
+    """Of a client: can be closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class _Sender:
+    async def send(self) -> None:
+        await asyncio.Event().wait()
+
+
+class _Accumulator:
+    def __init__(self, may_end: asyncio.Event) -> None:
+        self._may_end = may_end
+
+    async def close(self) -> None:
+        await self._may_end.wait()
+
+
+class LateProducer(FakeProducer):
+    """Stops as aiokafka's does: it waits in a task for what it cannot send, which another task goes on to try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client = Part()
+        self.stopping, self.may_end = asyncio.Event(), asyncio.Event()
+        self._sender, self._message_accumulator = _Sender(), _Accumulator(self.may_end)
+        self.request = asyncio.create_task(self._sender.send())
+
+    async def stop(self) -> None:
+        self._step("stop")
+        self.stopping.set()
+        await asyncio.wait([asyncio.create_task(self._message_accumulator.close())])
+        self.request.cancel()
+
+
 class FakeConsumer:
     """Hands out what it is given, one answer a poll, and remembers where it was told to read."""
 

@@ -81,8 +81,20 @@ class _Unstartable:
 
 
 class _Starting:
+    """An app that waits for Kafka."""
+
+    class conf:
+        datadir = Path("nowhere")
+
+    def __init__(self) -> None:
+        self.begun, self.stopped = asyncio.Event(), False
+
     async def start(self) -> None:
+        self.begun.set()
         await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        self.stopped = True
 
 
 async def test_an_app_that_cannot_start_is_no_cancellation() -> None:
@@ -91,11 +103,21 @@ async def test_an_app_that_cannot_start_is_no_cancellation() -> None:
 
 
 async def test_a_cancelled_start_stays_cancelled() -> None:
-    starting = asyncio.create_task(run_app(_Starting(), [], asyncio.Event()))
-    await asyncio.sleep(0)
+    app = _Starting()
+    starting = asyncio.create_task(run_app(app, [], asyncio.Event()))
+    await app.begun.wait()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
+
+
+async def test_an_app_that_still_starts_is_stopped_at_once_with_what_runs_beside_it() -> None:
+    app, said, stop = _Starting(), list[str](), asyncio.Event()
+    running = asyncio.create_task(run_app(app, [_Service(said, "a")], stop))
+    await app.begun.wait()
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert (app.stopped, said) == (True, ["+a", "-a"])
 
 
 @pytest.mark.broker

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -50,6 +51,25 @@ def test_each_command_explains_itself(path: tuple[str, ...], capsys: pytest.Capt
         assert "--json" in said
 
 
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_terminal_of_80_columns_cuts_no_option(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*path, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"--[a-z-]+…", said) == []
+
+
+def test_paragraphs_flow_in_a_terminal_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["prove", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "model is swapped every few seconds and others are trained, by commands that" in lines
+
+
 def test_the_commands_of_the_contract_are_there_and_later_ones_are_not() -> None:
     nouns = {path[0] for path in COMMANDS if path}
     assert nouns == {
@@ -76,13 +96,9 @@ def test_help_imports_no_heavy_library() -> None:
         ["train", "loans", "--mdel", "v1"],
         ["nonsense"],
         ["publish", "missing.txt", "--task", "loans/production"],
-        ["publish", "-", "--task", "loans"],
         ["project", "create", "has space", "--kind", "entities"],
-        ["project", "create", "loans", "--kind", "poetry"],
         ["project", "delete", "loans"],
         ["labels", "check", "missing.json"],
-        ["train", "loans", "--model", "v1", "--split", "150"],
-        ["dead-letters", "show", "first"],
         ["analyze", "loans/production", "missing.txt"],
         ["watch"],
         ["project", "list"],
@@ -105,9 +121,16 @@ def test_what_cannot_work_is_one_line_on_stderr(words: list[str], capsys: pytest
     ("words", "said"),
     [
         (["publish", "-", "--topic", "control"], "lexstream.control is no input, expected an input of a lane"),
+        (["publish", "-", "--task", "loans"], "task 'loans': expected PROJECT/DEPLOYMENT"),
+        (["analyze", "loans", "missing.txt"], "task 'loans': expected PROJECT/DEPLOYMENT"),
+        (["project", "create", "loans", "--kind", "poetry"], "--kind poetry: expected entities"),
+        (["train", "loans", "--model", "v1", "--split", "150"], "--split 150: expected a percentage from 1 to 99"),
+        (["dead-letters", "show", "first"], "first: expected PARTITION:OFFSET such as 0:17"),
+        (["settings", "--schema-registry-url", "https://a:b@c"], "--schema-registry-url: got a user in the URL"),
         (["dead-letters", "list", "--since", "5x"], "--since 5x: expected a time such as"),
         (["dead-letters", "replay", "--until", "5x"], "--until 5x: expected a time such as"),
         (["dead-letters", "list", "--source", "a/b"], "--source a/b: expected TOPIC"),
+        (["dead-letters", "list", "--source", "a/1@7-6"], "--source a/1@7-6: 6 is before 7, expected FROM-TO"),
         (["dead-letters", "list", "--since", "2h", "--until", "3h"], "expected --until to be later"),
         (["dead-letters", "replay", "--since", "2026-01-05", "--until", "2026-01-05"], "nothing is between them"),
     ],
@@ -153,7 +176,8 @@ def test_wrong_settings_end_with_2_wherever_they_stand(
     capsys.readouterr()
     monkeypatch.setenv("LEXSTREAM_THREADS", "many")
     assert run(["settings"]) == 2
-    assert capsys.readouterr().err == "lexstream: threads: got 'many', expected an integer\n"
+    said = "threads: got 'many', expected an integer (threads is set in the environment)"
+    assert capsys.readouterr().err == f"lexstream: {said}\n"
     monkeypatch.setenv("LEXSTREAM_THREDS", "2")
     for command in ("settings", "worker", "trainer"):
         assert run([command]) == 2
@@ -203,7 +227,7 @@ def test_errors_are_explained(error: Exception, lines: list[str] | None) -> None
 def test_every_setting_but_passwords_is_an_option_with_the_same_sentence() -> None:
     assert set(OPTIONS) == set(Settings.model_fields) - PASSWORDS
     for name, option in OPTIONS.items():
-        assert option.help == Settings.model_fields[name].description
+        assert option.help == " ".join((Settings.model_fields[name].description or "").split())
 
 
 def test_the_choices_of_options_are_those_of_the_settings() -> None:
@@ -237,12 +261,42 @@ def test_options_beat_the_file_and_the_file_beats_the_environment(
     assert shown["home"][1] == "default"
 
 
+def test_the_help_of_settings_has_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["settings", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert [flag(name) for name in OPTIONS if flag(name) not in said] == []
+
+
+def test_an_error_at_the_debug_level_shows_where_and_ends_as_ever(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEXSTREAM_LOG_LEVEL", "DEBUG")
+    assert run(["settings", "--threads", "-1"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert said.splitlines()[-1] == "lexstream: threads: got -1, expected at least 0"
+
+
+@pytest.mark.parametrize("words", [["settings"], ["settings", "--json"], ["--help"]], ids=" ".join)
+def test_a_pipe_that_nobody_reads_ends_a_command_with_141_and_no_word(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "agents.cli.main", *words]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LEXSTREAM_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("LEXSTREAM_SASL_USERNAME", "anna")
     monkeypatch.setenv("LEXSTREAM_SASL_PASSWORD", "hunter2")
-    monkeypatch.setenv("LEXSTREAM_SCHEMA_REGISTRY_URL", "http://user:hunter2@registry")
+    monkeypatch.setenv("LEXSTREAM_SCHEMA_REGISTRY_URL", "https://user:hunter2@registry")
+    monkeypatch.setenv("LEXSTREAM_STORE", "ftp://user:hunter2@host/store")
     found = settings_of(capsys, "settings", "--json")
     assert found["sasl_password"]["value"] == "******"
     assert found["ssl_password"]["value"] is None
+    assert found["store"]["value"] == "ftp://******@host/store"
     assert run(["settings"]) == 0
     assert "hunter2" not in json.dumps(found) + capsys.readouterr().out
 

@@ -99,6 +99,26 @@ async def test_catch_up_sees_all_that_was_committed_and_nothing_aborted(settings
         assert len(follower.state.all(ProjectRecord)) == 10
 
 
+@pytest.mark.broker
+async def test_catch_up_waits_for_what_was_committed_behind_a_transaction_that_is_open(settings: Settings) -> None:
+    left, producer = (
+        AIOKafkaProducer(bootstrap_servers=settings.brokers, transactional_id=f"{settings.namespace}-{name}")
+        for name in ("left", "other")
+    )
+    async with left, producer, RegistryFollower(settings) as follower:
+        await left.begin_transaction()
+        await write(left, settings, "half")
+        async with producer.transaction():
+            await write(producer, settings, "behind")
+        catching = asyncio.create_task(follower.catch_up())
+        assert await asyncio.wait({catching}, timeout=0.5) == (set(), {catching})
+        async with asyncio.timeout(10), RegistryFollower(settings) as another:
+            assert another.state == Registry(), "to look, what can be read is enough"
+        await left.abort_transaction()
+        state = await catching
+    assert [record.name for record in state.all(ProjectRecord)] == ["behind"]
+
+
 class Behind:
     """A consumer that has not read all."""
 
@@ -112,6 +132,7 @@ class Behind:
 async def test_a_catch_up_that_is_cancelled_leaves_the_lock_to_who_holds_it(tmp_path: Path) -> None:
     follower = RegistryFollower(configured("nowhere:1", "n", tmp_path))
     follower._consumer, follower._task = Behind(), asyncio.create_task(asyncio.sleep(60))
+    follower._high_watermark._consumer = follower._consumer
     follower._assigned.set()
     changed = follower._changed
     catching = asyncio.create_task(follower.catch_up())

@@ -83,6 +83,7 @@ def test_a_source_that_is_none_is_refused(text: str) -> None:
         ("7d", NOW_MS - 604_800_000),
         ("2026-01-05T10:00Z", NOW_MS),
         ("2026-01-05T11:00+01:00", NOW_MS),
+        ("2026-01-05T10:00:00.000999Z", NOW_MS),
         ("2026-01-05", round(datetime(2026, 1, 5).timestamp() * 1000)),  # noqa: DTZ001 - local, as people mean it
     ],
 )

@@ -72,6 +72,20 @@ def nth(*numbers: int) -> list[bytes]:
     return [b"\xffvalue %d" % number for number in numbers]
 
 
+@pytest.mark.parametrize("command", ["list", "replay"])
+def test_a_source_that_is_not_there_is_refused(
+    command: str, cli: Command, die: Callable[..., None], namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    die(DecodeError("broken"))
+    cli(command, "--source", "requests")  # is there, and nothing of it failed
+    for source, said in {
+        "nothere": "--source: the topic nothere does not exist",
+        "documents/2": f"--source {namespace}.documents/2: {namespace}.documents has only 2 partitions, from 0 on",
+    }.items():
+        assert run(["dead-letters", command, "--source", source]) == 1
+        assert capsys.readouterr().err.splitlines() == [f"lexstream: {said}"]
+
+
 def test_letters_are_listed_and_counted_by_reason_and_source(
     cli: Command, die: Callable[..., None], namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

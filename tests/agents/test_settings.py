@@ -54,6 +54,19 @@ def test_every_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ({"sasl_password": 5}, "^sasl_password: got a value that is not shown, expected text$"),
         ({"default_tasks": ["/live"]}, "^task '/live': project: got '', expected at least 1 character$"),
         ({"lanes": "a:a"}, "two different topics"),
+        ({"lanes": "a:b,a:c"}, "^lanes a:b and a:c: a is the input of more than one, expected one$"),
+        ({"lanes": "lexstream.documents:mine"}, "lexstream.documents is the input of more than one"),
+        ({"lanes": "a:b,b:c,c:a"}, "^lane a:b: documents come back to a and would never end$"),
+        (
+            {"lanes": "orders:lexstream.registry"},
+            "^lane orders:lexstream.registry: lexstream.registry is one of our own",
+        ),
+        ({"lanes": "lexstream.dead-letters:again"}, "lexstream.dead-letters is one of our own topics"),
+        (
+            {"default_tasks": "lexstream.document=loans/live"},
+            "lexstream.document is no input of a lane, expected one of",
+        ),
+        ({"default_tasks": "orders=loans"}, "expected PROJECT/DEPLOYMENT"),
         ({"default_tasks": ["loans"]}, "expected PROJECT/DEPLOYMENT"),
         ({"security_protocol": "SASL_SSL"}, "needs sasl_username and sasl_password"),
         (
@@ -68,7 +81,6 @@ def test_every_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             {"sasl_oauth_token_url": "http://idp.example.org/t"},
             "^sasl_oauth_token_url: got http://idp.example.org, exp",
         ),
-        ({"ssl_keyfile": "key.pem"}, "^ssl_keyfile needs ssl_certfile"),
     ],
 )
 def test_wrong_values_are_named(options: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -86,11 +98,44 @@ def test_lanes_of_the_namespace_come_with_further_ones(tmp_path: Path) -> None:
     )
 
 
+def test_a_lane_may_go_on_where_another_one_ends(tmp_path: Path) -> None:
+    given = {"lanes": "lexstream.enriched:twice,a:b,c:b,b:d", "default_tasks": "lexstream.enriched=loans/live"}
+    assert len(load_settings(given, file=tmp_path / "none.toml").all_lanes) == 6
+
+
 def test_default_tasks_may_be_for_one_topic(tmp_path: Path) -> None:
-    settings = load_settings({"default_tasks": "loans/production,orders=tickets/live"}, file=tmp_path / "none.toml")
+    given = {"lanes": "orders:answers", "default_tasks": "loans/production,orders=tickets/live"}
+    settings = load_settings(given, file=tmp_path / "none.toml")
     loans, tickets = Task(project="loans", deployment="production"), Task(project="tickets", deployment="live")
     assert settings.tasks_of("orders") == (loans, tickets)
     assert settings.tasks_of("lexstream.documents") == (loans,)
+
+
+def test_what_may_be_missing_is_missing_when_it_is_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = ("group_instance_id", "sasl_username", "sasl_password", "ssl_certfile", "schema_registry_url")
+    for name in names:
+        monkeypatch.setenv(f"LEXSTREAM_{name.upper()}", "")
+    settings = load_settings(file=tmp_path / "none.toml")
+    assert [getattr(settings, name) for name in names] == [None] * len(names)
+
+
+def test_a_login_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
+    given = {"sasl_username": "anna", "sasl_password": "hush"}
+    with pytest.raises(InvalidInput, match=r"^got sasl_password and sasl_username, but security_protocol") as error:
+        load_settings(given, file=tmp_path / "none.toml")
+    assert "hush" not in str(error.value)
+
+
+def test_what_is_wrong_is_told_with_the_places_where_it_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "lexstream.toml"
+    file.write_text('sasl_username = "anna"\n')
+    monkeypatch.setenv("LEXSTREAM_SASL_PASSWORD", "hush")
+    with pytest.raises(InvalidInput) as error:
+        load_settings({"sasl_mechanism": "PLAIN"}, file=file)
+    assert error.value.problems == [
+        "got sasl_password and sasl_username, but security_protocol PLAINTEXT logs nobody in: expected SASL_SSL or "
+        "SASL_PLAINTEXT (sasl_username is set in lexstream.toml, sasl_password is set in the environment)"
+    ]
 
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import InvalidRequestError, LeaderNotAvailableError, UnknownTopicOrPartitionError
+from aiokafka.errors import InvalidRequestError, KafkaError, LeaderNotAvailableError, UnknownTopicOrPartitionError
 
+from agents.hotloop.limits import Limits, read_limits
 from agents.replay import read_targets
 from agents.replayed import create_replays
 from agents.topic_admin import TopicAdmin
 from agents.topics import check_topics
 from schemas.errors import Unavailable
+from schemas.topics import TopicSpec
 from tests.agents.control_kit import settings_of
 
 SETTINGS = settings_of("nowhere:1", "ns", Path("/nowhere"))
@@ -63,6 +65,41 @@ async def test_settings_that_nobody_tells_are_not_taken_for_none(
     nodes.codes = [code] * 2
     with pytest.raises(Unavailable, match=r"settings of topic ns\.documents cannot be read: Kafka says: "):
         await check_topics(SETTINGS)
+
+
+async def test_topics_that_are_seen_nowhere_after_they_were_made_are_named(
+    nodes: type[Nodes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(_admin: Nodes, _names: Iterable[str]) -> list[dict[str, Any]]:
+        return []
+
+    async def made(_admin: Nodes, topics: Iterable[Any], **_: object) -> Any:
+        return SimpleNamespace(topic_errors=[(topic.name, 0, None) for topic in topics])
+
+    monkeypatch.setattr(nodes, "describe_topics", none)
+    monkeypatch.setattr(nodes, "create_topics", made, raising=False)
+    monkeypatch.setattr("agents.topic_admin._CREATED_S", 0.01)
+    specs = [
+        TopicSpec("ns.documents", partitions=1, replication=1),
+        TopicSpec("ns.enriched", partitions=1, replication=1),
+    ]
+    async with TopicAdmin(SETTINGS) as admin:
+        with pytest.raises(Unavailable, match=r"ns\.documents, ns\.enriched cannot be seen 0 s after they were made"):
+            await admin.create(specs)
+
+
+@pytest.mark.parametrize("error", [KafkaError("no"), TimeoutError(), ConnectionResetError()])
+async def test_limits_that_nobody_tells_are_taken_for_the_default(
+    error: Exception, nodes: type[Nodes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_admin: Nodes, _resources: Iterable[Any]) -> list[Any]:
+        raise error
+
+    monkeypatch.setattr(nodes, "describe_configs", silent)
+    monkeypatch.setattr("agents.hotloop.limits.AIOKafkaAdminClient", nodes)
+    limits = Limits(1000)
+    await read_limits(limits, ["ns.documents"], {})
+    assert limits("ns.documents") == 1000
 
 
 class Listing(Nodes):

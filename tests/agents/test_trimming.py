@@ -15,15 +15,22 @@ async def test_memory_is_given_back_again_and_again_until_stopped() -> None:
     loop = asyncio.get_running_loop()
     trimming = Trimming(lambda pad: loop.call_soon_threadsafe(calls.put_nowait, pad), every_s=0.0)
     await trimming.start()
+    (task,) = running()
     async with asyncio.timeout(5):
         assert [await calls.get(), await calls.get()] == [0, 0]
     await trimming.stop()
+    assert task.done()
 
 
 async def test_a_library_without_it_needs_nothing() -> None:
-    trimming = Trimming(None)
+    trimming = Trimming(None, every_s=0.0)
     await trimming.start()
+    assert running() == []
     await trimming.stop()
+
+
+def running() -> list["asyncio.Task[None]"]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == "trimming"]
 
 
 def test_holes_between_pieces_that_are_in_use_go_back_to_the_system() -> None:

@@ -1,5 +1,6 @@
 """``lexstream up``: which processes it runs, and at whose Kafka."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_a_kafka_elsewhere_is_waited_for_and_none_is_started_instead(
     assert waited == [7]
     assert capsys.readouterr().err == "lexstream: no Kafka answers at 192.0.2.1:9092\n"
     assert not (tmp_path / "broker").exists()
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"), [("1", "cannot be had for /metrics"), ("0", "no Kafka answers at 192.0.2.1:9092")]
+)
+def test_a_metrics_port_that_is_taken_matters_to_workers_only(
+    workers: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def away(settings: Settings) -> None:
+        raise Unavailable(f"no Kafka answers at {settings.brokers}")
+
+    monkeypatch.setattr(agents.kafka, "wait_for_broker", away)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = ["--home", str(tmp_path), "--brokers", "192.0.2.1:9092", "--metrics-port", port]
+        assert run(["up", *words, "--workers", workers]) in {1, 2}
+    assert said in capsys.readouterr().err
 
 
 def test_a_home_without_a_cluster_has_no_further_addresses(tmp_path: Path) -> None:

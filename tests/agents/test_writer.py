@@ -1,10 +1,12 @@
 """The writer on a real broker: whoever holds the id writes, whoever held it before says that it was fenced."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from agents.registry import Registry, RegistryFollower
 from agents.settings import Settings
 from agents.writer import Entry, Writer
 from schemas.errors import Fenced
@@ -63,6 +65,22 @@ async def test_a_source_that_fails_is_not_hidden_and_leaves_nothing(settings: Se
     finally:
         await only.stop()
     assert await written(settings) == [b"whole"]
+
+
+async def test_who_is_told_to_stop_in_a_commit_leaves_no_transaction_open(settings: Settings) -> None:
+    only = writer(settings)
+    await only.take_over()
+
+    def until_told() -> Iterator[Entry]:
+        yield from entries(settings, 1, b"half")
+        assert committing.cancel()
+        yield from entries(settings, 1, b"half")
+
+    committing = asyncio.create_task(only.commit(until_told()))
+    await asyncio.wait({committing})
+    assert committing.cancelled()
+    async with RegistryFollower(settings) as registry, asyncio.timeout(20):
+        assert await registry.catch_up() == Registry(), "it would wait for a minute"
 
 
 async def test_a_commit_without_taking_over_is_refused(settings: Settings) -> None:

@@ -93,8 +93,13 @@ def test_only_workers_are_probed_since_trainers_listen_nowhere() -> None:
     assert compose()["services"]["trainer"]["healthcheck"] == {"disable": True}
 
 
+_START_S = 10.0
+"""What a worker takes to start: with a shorter session it would have lost its place before it is back."""
+
+
 def test_a_worker_is_a_static_member_under_its_pods_name() -> None:
     (container,) = documents()["StatefulSet", "lexstream-worker"]["spec"]["template"]["spec"]["containers"]
-    assert container["env"] == [
-        {"name": "LEXSTREAM_GROUP_INSTANCE_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    ]
+    session, name = container["env"]
+    assert name == {"name": "LEXSTREAM_GROUP_INSTANCE_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    assert session["name"] == "LEXSTREAM_SESSION_TIMEOUT_S"
+    assert float(session["value"]) > _START_S

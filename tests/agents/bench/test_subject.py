@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -37,6 +38,13 @@ def test_subject_says_that_it_is_ready_then_answers_and_stops_at_the_end(monkeyp
     assert usage["cpu_s"] >= ready["cpu_s"] > 0
     assert usage["rss_mb"] > 1
     assert parrot.stopped
+
+
+def test_a_subject_that_ended_is_told_of_with_its_error_not_its_last_line(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("lexstream: no room\nfarewell\n")
+    process: Any = SimpleNamespace(returncode=1)
+    with pytest.raises(LexstreamError, match=r"the subject naive ended: no room$"):
+        Child(process, name="naive", log=tmp_path / "log").check()
 
 
 def test_a_subject_that_cannot_start_is_an_error_of_one_line(tmp_path: Path) -> None:

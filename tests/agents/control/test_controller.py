@@ -11,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.app import group_of
-from agents.control.controller import Controller
+from agents.control.controller import Controller, Current
+from agents.control.garbage import Blobs
 from agents.labels import read_labels
 from agents.registry import RegistryFollower
 from agents.settings import Settings
@@ -202,16 +203,17 @@ async def test_a_frozen_controller_that_wakes_writes_nothing(outside: Outside, s
     store = Store(settings.store_url)
     async with RegistryFollower(settings) as registry:
         thaw, frozen = asyncio.Event(), asyncio.Event()
-        stale = Controller(settings, _Freezing(registry, frozen, thaw), store)
-        fresh = Controller(settings, registry, store)
+        stale = owning(settings, _Freezing(registry, frozen, thaw), store)
+        fresh = owning(settings, registry, store)
         value = orjson.dumps(CREATE.payload())
-        waking = asyncio.create_task(stale.handle(value, partition=partition, offset=0, ours=lambda: False))
+        waking = asyncio.create_task(stale.handle(value, partition, 0))
         await frozen.wait()
-        await fresh.handle(value, partition=partition, offset=0)
+        await fresh.handle(value, partition, 0)
+        stale.on_revoked(None, [partition])
         thaw.set()
         await asyncio.wait_for(waking, 20)
         other = orjson.dumps(command("createProject", "tickets", id="c2", kind="CustomEntityRecognition").payload())
-        await fresh.handle(other, partition=partition, offset=1)
+        await fresh.handle(other, partition, 1)
         await stale.stop()
         await fresh.stop()
     events = await outside.events()
@@ -226,11 +228,11 @@ async def test_a_controller_that_was_fenced_but_owns_the_partition_does_the_comm
     store = Store(settings.store_url)
     async with RegistryFollower(settings) as registry:
         thaw, frozen = asyncio.Event(), asyncio.Event()
-        owner = Controller(settings, _Freezing(registry, frozen, thaw), store)
-        intruder = Controller(settings, registry, store)
-        working = asyncio.create_task(owner.handle(orjson.dumps(CREATE.payload()), partition=partition, offset=1))
+        owner = owning(settings, _Freezing(registry, frozen, thaw), store)
+        intruder = owning(settings, registry, store)
+        working = asyncio.create_task(owner.handle(orjson.dumps(CREATE.payload()), partition, 1))
         await frozen.wait()
-        await intruder.handle(b"{}", partition=partition, offset=0)
+        await intruder.handle(b"{}", partition, 0)
         thaw.set()
         await asyncio.wait_for(working, 20)
         await owner.stop()
@@ -260,10 +262,10 @@ async def test_a_command_that_was_skipped_is_read_again_before_the_next(outside:
     given = [command("createProject", name, id=name, kind="CustomEntityRecognition") for name in "abc"]
     await outside.hand_in(*given)
     async with RegistryFollower(settings) as registry:
-        controller = Controller(settings, registry, Store(settings.store_url))
-        await controller.handle(orjson.dumps(given[0].payload()), partition=partition, offset=0)
-        restarted = Controller(settings, registry, Store(settings.store_url))
-        await restarted.handle(orjson.dumps(given[2].payload()), partition=partition, offset=2)
+        controller = owning(settings, registry, Store(settings.store_url))
+        await controller.handle(orjson.dumps(given[0].payload()), partition, 0)
+        restarted = owning(settings, registry, Store(settings.store_url))
+        await restarted.handle(orjson.dumps(given[2].payload()), partition, 2)
         await controller.stop()
         await restarted.stop()
     assert [event["project"] for event in await outside.events() if event["event"] == "succeeded"] == ["a", "b", "c"]
@@ -274,9 +276,9 @@ async def test_something_unforeseen_ends_the_process_and_leaves_the_command(
     outside: Outside, settings: Settings
 ) -> None:
     left: list[BaseException] = []
-    controller = Controller(settings, _Broken(), Store(settings.store_url), leave=left.append)
+    controller = owning(settings, _Broken(), Store(settings.store_url), leave=left.append)
     partition = TopicPartition(settings.topics.control, 0)
-    await controller.handle(orjson.dumps(CREATE.payload()), partition=partition, offset=0)
+    await controller.handle(orjson.dumps(CREATE.payload()), partition, 0)
     await controller.stop()
     assert [str(error) for error in left] == ["boom"]
     assert await outside.events() == []
@@ -287,14 +289,21 @@ async def test_a_command_waits_while_the_store_is_away(outside: Outside, setting
     digest = bundle(settings, 10)
     store = _Away(Store(settings.store_url), times=2)
     async with RegistryFollower(settings) as registry:
-        controller = Controller(settings, registry, store)
+        controller = owning(settings, registry, store)
         partition = TopicPartition(settings.topics.control, 0)
         given = command("importLabels", id="c2", bundle=digest)
         for offset, one in enumerate((CREATE, given)):
-            await controller.handle(orjson.dumps(one.payload()), partition=partition, offset=offset)
+            await controller.handle(orjson.dumps(one.payload()), partition, offset)
         await controller.stop()
     assert store.times == 0
     assert named(await outside.events(), "c2") == ["accepted", "succeeded"]
+
+
+def owning(settings: Settings, registry: Current, store: Blobs, **options: Any) -> Controller:
+    """A controller that takes itself for the owner of the control topic's only partition."""
+    controller = Controller(settings, registry, store, **options)
+    controller.on_assigned(None, [TopicPartition(settings.topics.control, 0)])
+    return controller
 
 
 class _Freezing:

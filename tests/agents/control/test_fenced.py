@@ -7,13 +7,13 @@ import pytest
 from aiokafka import TopicPartition
 
 from agents.control import controller as module
-from agents.control import slow
+from agents.control import gaps, slow
 from agents.control.slow import TRIES, SlowCommands, told_if_slow
+from agents.registry import Registry
 from agents.settings import Settings
+from schemas.errors import Unavailable
 from tests.agents.control_kit import settings_of
-from tests.agents.control_log import CREATE, Log, controller_of
-
-PARTITION = TopicPartition("control", 0)
+from tests.agents.control_log import CREATE, Log, controller_of, owner_of, partition_of
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def test_a_command_that_is_still_ours_is_tried_again_however_often_it_is_f
 ) -> None:
     log = Log(settings, CREATE)
     log.fenced = 5
-    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    await owner_of(log, settings, monkeypatch).handle(CREATE[0], partition_of(settings), 0)
     assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
     assert actions(caplog) == ["controller_retry"] * 5
 
@@ -41,28 +41,81 @@ async def test_a_command_of_a_partition_that_went_to_another_is_left_to_it(
 ) -> None:
     log = Log(settings, CREATE)
     log.fenced = 1
-    controller = controller_of(log, settings, monkeypatch)
-    await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
+    controller = owner_of(log, settings, monkeypatch)
+    log.while_fenced = lambda: controller.on_revoked(None, [partition_of(settings)])
+    await controller.handle(CREATE[0], partition_of(settings), 0)
     assert (log.events, log.committed) == ([], None)
-    assert actions(caplog) == ["controller_retry", "controller_left"]
+    assert (log.taken_over, actions(caplog)) == (1, ["controller_retry", "controller_left"])
+
+
+async def test_nothing_is_taken_over_for_a_command_whose_partition_went_to_another_while_it_waited_its_turn(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(settings, CREATE)
+    controller = owner_of(log, settings, monkeypatch)
+    await controller._handling.acquire()
+    waiting = asyncio.create_task(controller.handle(CREATE[0], partition_of(settings), 0))
+    await asyncio.sleep(0)
+    controller.on_revoked(None, [partition_of(settings)])
+    controller._handling.release()
+    await waiting
+    assert (log.taken_over, log.events, actions(caplog)) == (0, [], ["controller_left"])
 
 
 async def test_a_command_that_waits_for_kafka_or_the_store_is_left_to_whoever_has_its_partition_meanwhile(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = Log(settings, CREATE)
-    log.lost_answers = 1
-    controller = controller_of(log, settings, monkeypatch)
-    await controller.handle(CREATE[0], partition=PARTITION, offset=0, ours=lambda: False)
+    controller = owner_of(log, settings, monkeypatch)
+
+    async def away(*_: object) -> int:
+        controller.on_revoked(None, [partition_of(settings)])
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(gaps, "committed_offset", away)
+    await controller.handle(CREATE[0], partition_of(settings), 0)
     assert (log.taken_over, actions(caplog)) == (1, ["controller_retry", "controller_left"])
 
 
-async def test_what_fails_behind_a_commit_is_looked_at_after_the_id_was_taken_over_again(
+async def test_a_look_that_finds_its_partition_gone_lets_go_of_what_it_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(settings, CREATE[:1])
+    log.fenced = 1
+    controller = owner_of(log, settings, monkeypatch, look_s=0.001)
+    log.while_fenced = lambda: controller.on_revoked(None, [partition_of(settings)])
+    await controller.start()
+    async with asyncio.timeout(5):
+        while "controller_left" not in actions(caplog):  # noqa: ASYNC110 - the log tells nobody
+            await asyncio.sleep(0.001)
+    await controller.stop()
+    assert (log.taken_over, log.events, log.committed) == (1, [], None)
+
+
+async def test_after_whatever_failed_the_id_is_taken_over_again_before_anything_is_decided(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log(settings, CREATE)
     log.unreadable = 1
-    await controller_of(log, settings, monkeypatch).handle(CREATE[0], partition=PARTITION, offset=0)
+    controller = owner_of(log, settings, monkeypatch)
+    for offset in (0, 1):
+        await controller.handle(CREATE[offset], partition_of(settings), offset)
+    assert (log.taken_over, log.committed) == (2, 2)
+
+
+async def test_a_registry_that_is_hidden_for_long_is_read_again_after_the_id_was_taken_over_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+
+    async def catch_up() -> Registry:
+        if log.taken_over == 1:
+            await asyncio.Event().wait()  # for a transaction of our own id, which only a take-over ends
+        return log.state
+
+    monkeypatch.setattr("agents.control.controller._READ_S", 0.01)
+    monkeypatch.setattr(log, "catch_up", catch_up)
+    await owner_of(log, settings, monkeypatch).handle(CREATE[0], partition_of(settings), 0)
     assert (log.taken_over, log.committed) == (2, 1)
 
 
@@ -78,15 +131,15 @@ async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log(settings, CREATE)
-    controller = controller_of(log, settings, monkeypatch)
+    controller = owner_of(log, settings, monkeypatch)
     monkeypatch.setattr(controller, "_slow", SlowCommands(open_s=0.0))
     log.fenced = TRIES
-    await controller.handle(CREATE[0], partition=PARTITION, offset=0)
+    await controller.handle(CREATE[0], partition_of(settings), 0)
     (event,) = log.events
     assert (event["event"], event["commandId"]) == ("rejected", "a")
     assert "was still open after 0 s, 2 times" in event["details"]["problems"][0]
     assert log.state.project("a") is None
-    await controller.handle(CREATE[1], partition=PARTITION, offset=1)
+    await controller.handle(CREATE[1], partition_of(settings), 1)
     assert log.events[-1]["event"] == "succeeded"
     assert log.committed == 2
 
@@ -94,9 +147,9 @@ async def test_a_command_that_takes_longer_than_a_transaction_may_is_rejected_so
 async def test_a_command_that_is_slow_once_is_done(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(settings, CREATE)
     log.fenced = TRIES - 1
-    controller = controller_of(log, settings, monkeypatch)
+    controller = owner_of(log, settings, monkeypatch)
     monkeypatch.setattr(controller, "_slow", SlowCommands(open_s=0.0))
-    await controller.handle(CREATE[0], partition=PARTITION, offset=0)
+    await controller.handle(CREATE[0], partition_of(settings), 0)
     assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
 
 

@@ -10,8 +10,9 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from agents.control import gaps
 from agents.settings import Settings
+from schemas.errors import Unavailable
 from tests.agents.control_kit import settings_of
-from tests.agents.control_log import CREATE, Log, controller_of
+from tests.agents.control_log import CREATE, MOST, Log, controller_of, owner_of, partition_of
 
 
 @pytest.fixture
@@ -21,20 +22,30 @@ def settings(tmp_path: Path) -> Settings:
 
 async def test_commands_that_were_skipped_are_done_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(settings, CREATE)
-    controller = controller_of(log, settings, monkeypatch)
+    controller = owner_of(log, settings, monkeypatch)
     for offset in (0, 3):
-        await controller.handle(CREATE[offset], partition=TopicPartition("control", 0), offset=offset)
+        await controller.handle(CREATE[offset], partition_of(settings), offset)
     assert [event["project"] for event in log.events if event["event"] == "succeeded"] == ["a", "b", "c", "d"]
     assert log.committed == 4
+
+
+async def test_more_commands_than_are_read_at_once_are_done_in_their_order(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(settings, CREATE)
+    assert len(CREATE) > MOST + 1
+    await owner_of(log, settings, monkeypatch).handle(CREATE[-1], partition_of(settings), len(CREATE) - 1)
+    assert [event["project"] for event in log.events if event["event"] == "succeeded"] == ["a", "b", "c", "d"]
+    assert (log.committed, log.looked) == (len(CREATE), 1)
 
 
 async def test_commands_without_a_gap_need_no_look_at_the_groups_offset(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log(settings, CREATE)
-    controller = controller_of(log, settings, monkeypatch)
+    controller = owner_of(log, settings, monkeypatch)
     for offset, value in enumerate(CREATE):
-        await controller.handle(value, partition=TopicPartition("control", 0), offset=offset)
+        await controller.handle(value, partition_of(settings), offset)
     assert (log.committed, log.looked) == (4, 1)
 
 
@@ -43,30 +54,18 @@ async def test_a_command_whose_commit_was_answered_by_nobody_is_answered_once(
 ) -> None:
     log = Log(settings, [b"no command"])
     log.lost_answers = 1
-    controller = controller_of(log, settings, monkeypatch)
-    await controller.handle(b"no command", partition=TopicPartition("control", 0), offset=0)
+    controller = owner_of(log, settings, monkeypatch)
+    await controller.handle(b"no command", partition_of(settings), 0)
     assert [event["event"] for event in log.events] == ["rejected"]
     assert log.committed == 1
-
-
-async def test_what_a_commit_has_not_made_readable_yet_is_waited_for_before_the_next_command(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    partition = TopicPartition(settings.topics.control, 0)
-    log = Log(settings, [CREATE[0], CREATE[0]])
-    log.hidden_for = 3
-    controller = controller_of(log, settings, monkeypatch)
-    for offset, value in enumerate(log.commands):
-        await controller.handle(value, partition=partition, offset=offset)
-    assert [event["event"] for event in log.events] == ["accepted", "succeeded"]
 
 
 async def test_commands_that_were_skipped_are_done_also_if_no_other_follows(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, log = TopicPartition(settings.topics.control, 0), Log(settings, CREATE)
+    log = Log(settings, CREATE)
     controller = controller_of(log, settings, monkeypatch, look_s=0.001)
-    controller.on_assigned(None, {ours, TopicPartition("another", 0)})
+    controller.on_assigned(None, {partition_of(settings), TopicPartition("another", 0)})
     await controller.start()
     async with asyncio.timeout(10):
         while log.committed != len(CREATE):  # noqa: ASYNC110 - the log tells nobody
@@ -123,7 +122,8 @@ async def test_something_unforeseen_while_looking_for_skipped_commands_ends_the_
 async def test_a_kafka_that_does_not_answer_is_looked_at_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, errors = Log(settings, CREATE), [TimeoutError(), UnknownTopicOrPartitionError()]
+    log = Log(settings, CREATE)
+    errors = [Unavailable("no answer"), OSError("no network"), UnknownTopicOrPartitionError()]
 
     async def at_last(*found: object) -> int | None:
         if errors:

@@ -21,8 +21,9 @@ class Writer:
     def __init__(self) -> None:
         self.did: list[str] = []
         self.errors: list[Exception] = []
-        self.may_end = asyncio.Event()
+        self.may_end, self.may_stop = asyncio.Event(), asyncio.Event()
         self.may_end.set()
+        self.may_stop.set()
         self._news = asyncio.Event()
 
     async def take_over(self) -> None:
@@ -39,6 +40,7 @@ class Writer:
 
     async def stop(self) -> None:
         self._note("stop")
+        await self.may_stop.wait()
 
     async def until(self, *did: str) -> None:
         async with asyncio.timeout(5):
@@ -120,11 +122,30 @@ async def test_what_went_to_another_is_not_taken_over_any_more(
     controller.on_assigned(None, [TopicPartition("another", 0)])
     writer.may_end.set()
     await writer.until("stop", "begin", "Unavailable")
-    for _ in range(20):
-        await asyncio.sleep(0.001)
+    await at_rest(controller)
     assert writer.did == ["stop", "begin", "Unavailable"]
     assign()
     await writer.until("stop", "begin", "Unavailable", "stop", "begin", "end")
+
+
+async def test_what_goes_to_another_while_our_producer_stops_is_not_taken_over(
+    controller: Controller, assign: Callable[..., None], writer: Writer
+) -> None:
+    writer.may_stop.clear()
+    assign()
+    await writer.until("stop")
+    controller.on_revoked(None, [])
+    writer.may_stop.set()
+    await at_rest(controller)
+    assert writer.did == ["stop"]
+
+
+async def at_rest(controller: Controller) -> None:
+    """Return when it waits for the next assignment, and nothing is left to be done for the last."""
+    assigned = controller._assigned_anew
+    async with asyncio.timeout(5):
+        while assigned.is_set() or controller._handling.locked() or not assigned._waiters:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_something_unforeseen_ends_the_process(

@@ -4,8 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from agents.prove.checker import Checker, Seen
-from agents.prove.events import HEADER, LaneName, Place, echo_text, first_word, places, poison, value
+from agents.prove.checker import Checker, Input, Seen
+from agents.prove.events import ECHO_KIND, HEADER, LaneName, Place, echo_text, first_word, places, poison, value
+from agents.prove.group import Lag
 from agents.prove.murders import Deed
 from agents.prove.recovery import Stop
 from agents.prove.run import Findings, Order
@@ -17,8 +18,12 @@ N_EVENTS = 400
 RUN_SEEDS, RUN_S = (3, 6, 7), 18
 """Of the whole runs on a real Kafka."""
 OLD, NEW = "sha256:old", "sha256:new"
-INPUTS = {"documents": LaneName.BULK, "requests": LaneName.INTERACTIVE}
-TOPICS = {lane: topic for topic, lane in INPUTS.items()}
+_ALL = Lag()
+INPUTS = {
+    "documents": Input(LaneName.BULK, frozenset({"enriched", "dead-letters"})),
+    "requests": Input(LaneName.INTERACTIVE, frozenset({"replies", "dead-letters"})),
+}
+TOPICS = {given.lane: topic for topic, given in INPUTS.items()}
 
 
 def checker(n_events: int = N_EVENTS) -> Checker:
@@ -34,13 +39,12 @@ BAD = [place for place in places(N_EVENTS) if not is_good(place)]
 
 
 def enriched(place: Place, digest: str = OLD, **changed: object) -> Seen:
-    word = first_word(place)
-    entity = {"text": word, "category": digest, "offset": 0, "length": len(word)}
     document = {
         "id": place.id,
         "text": echo_text(SEED, place),
+        "source": {"topic": TOPICS[place.lane], "partition": place.partition, "offset": place.offset},
         "errors": [],
-        "results": [{"model": {"digest": digest}, "entities": [entity]}],
+        "results": [result(place, digest)],
         **changed,
     }
     source = f"{TOPICS[place.lane]}/{place.partition}/{place.offset}"
@@ -51,6 +55,13 @@ def enriched(place: Place, digest: str = OLD, **changed: object) -> Seen:
     ]
     output = "enriched" if place.lane is LaneName.BULK else "replies"
     return Seen(output, place.partition, place.id.encode(), json.dumps(document).encode(), headers)
+
+
+def result(place: Place, digest: str = OLD, *, confidence: float = 1.0, **changed: object) -> dict[str, object]:
+    word = first_word(place)
+    entity = {"text": word, "category": digest, "offset": 0, "length": len(word), "confidenceScore": confidence}
+    told = {"project": "prove", "deployment": "production", "kind": ECHO_KIND, "model": {"digest": digest}}
+    return told | {"entities": [entity]} | changed
 
 
 def dead_letter(place: Place, error: str | None = None) -> Seen:
@@ -89,9 +100,7 @@ def answer_all(judge: Checker, *, but: Place | None = None, swap_at: int = 1_000
             judge.dead_letter(dead_letter(place))
 
 
-def findings(
-    judge: Checker | None = None, *, deeds: Sequence[Deed] | None = None, n_uncommitted: int | None = 0
-) -> Findings:
+def findings(judge: Checker | None = None, *, deeds: Sequence[Deed] | None = None, lag: Lag | None = _ALL) -> Findings:
     if judge is None:
         judge = checker()
         answer_all(judge, swap_at=20)
@@ -108,7 +117,7 @@ def findings(
         n_started=4,
         n_deploys=2,
         n_behind=0,
-        n_uncommitted=n_uncommitted,
+        lag=lag,
         n_held_back=0,
         seconds=2.5,
     )

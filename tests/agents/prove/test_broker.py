@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,11 +40,13 @@ def test_a_cluster_of_our_own_has_three_addresses_and_the_homes_jars_and_is_kill
 ) -> None:
     monkeypatch.setattr(module, "LocalCluster", FakeCluster)
     monkeypatch.setattr(FakeCluster, "made", [])
-    given = Settings(home=tmp_path / "home", security_protocol="SSL")
+    login: dict[str, Any] = {"sasl_username": "anna", "sasl_password": "hush", "ssl_cafile": "ca.pem"}
+    given = Settings(home=tmp_path / "home", security_protocol="SASL_SSL", **login)
     with pytest.raises(ZeroDivisionError), own_broker(given, "proof", tmp_path / "kafka", nodes=3) as (ours, _):
         (cluster,) = FakeCluster.made
         assert len(set(cluster.addresses)) == 3
         assert (ours.brokers, ours.security_protocol) == (",".join(cluster.addresses), "PLAINTEXT")
+        assert [getattr(ours, name) for name in login] == [None, None, None]
         assert (cluster.home, cluster.cache) == (tmp_path / "kafka", tmp_path / "home" / "jars")
         raise ZeroDivisionError
     assert [cluster.deeds for cluster in FakeCluster.made] == [["start", "kill", "stop"]]

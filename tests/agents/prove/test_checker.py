@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.agents.prove.prove_kit import (
     checker,
     dead_letter,
     enriched,
+    result,
     switched,
 )
 
@@ -71,6 +73,10 @@ FAULTY: dict[str, tuple[Callable[[Checker], None], str]] = {
     "also a dead letter": (lambda judge: judge.dead_letter(dead_letter(GOOD[5])), "duplicate"),
     "of nobody": (lambda judge: judge.enriched(enriched(Place(LaneName.BULK, N_EVENTS * 2))), "unexpected"),
     "without a source": (lambda judge: judge.enriched(Seen("enriched", 0, b"", b"{}", [])), "unexpected"),
+    "in the other lane's topic": (
+        lambda judge: judge.enriched(replace(enriched(last(LaneName.INTERACTIVE)), topic="enriched")),
+        "unexpected",
+    ),
 }
 
 
@@ -87,6 +93,13 @@ def last(lane: LaneName) -> Place:
     return next(place for place in reversed(GOOD) if place.lane is lane)
 
 
+def named(place: Place, digest: str, header: bytes) -> Seen:
+    """The answer of a model, with another header that names one."""
+    seen = enriched(place, digest)
+    return replace(seen, headers=[each for each in seen.headers if each[0] != "lexstream-model"] + [(MODEL, header)])
+
+
+MODEL = "lexstream-model"
 INSTEAD: dict[str, tuple[Callable[[Checker, Place], None], str]] = {
     "dead": (lambda judge, place: judge.dead_letter(dead_letter(place)), "wrongOutcome"),
     "other id": (lambda judge, place: judge.enriched(enriched(place, id="bulk/0")), "wrongAnswer"),
@@ -98,6 +111,12 @@ INSTEAD: dict[str, tuple[Callable[[Checker, Place], None], str]] = {
     "errors": (lambda judge, place: judge.enriched(enriched(place, errors=[{"code": "x"}])), "wrongAnswer"),
     "no results": (lambda judge, place: judge.enriched(enriched(place, results=[])), "wrongAnswer"),
     "other model": (lambda judge, place: judge.enriched(enriched(place, NEW)), "wrongModel"),
+    "no model": (lambda judge, place: judge.enriched(named(place, "", b"prove/production=")), "wrongAnswer"),
+    "no model's header": (lambda judge, place: judge.enriched(named(place, "", b"")), "wrongAnswer"),
+    "another deployment's header": (
+        lambda judge, place: judge.enriched(named(place, OLD, b"prove/other=" + OLD.encode())),
+        "wrongAnswer",
+    ),
     "other partition": (
         lambda judge, place: judge.enriched(
             Seen("enriched", place.partition + 1, *[getattr(enriched(place), name) for name in Seen.__slots__[2:]])
@@ -115,6 +134,38 @@ def test_what_comes_out_wrong_is_found(name: str) -> None:
     answer_all(judge, but=place)
     put(judge, place)
     assert after(judge) == {fault: 1}
+
+
+LAST = last(LaneName.BULK)
+SOURCE = {"topic": "documents", "partition": LAST.partition, "offset": LAST.offset}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"source": SOURCE | {"topic": "requests"}},
+        {"source": SOURCE | {"partition": LAST.partition + 1}},
+        {"source": SOURCE | {"offset": 0}},
+        {"source": None},
+        {"results": [result(LAST, project="loans")]},
+        {"results": [result(LAST, deployment="staging")]},
+        {"results": [result(LAST, kind="CustomMultiLabelClassification")]},
+        {"results": [result(LAST, confidence=0.5)]},
+    ],
+)
+def test_an_answer_that_tells_of_another_source_or_task_is_found(changed: dict[str, Any]) -> None:
+    judge = checker()
+    answer_all(judge, but=LAST)
+    judge.enriched(enriched(LAST, **changed))
+    assert after(judge) == {"wrongAnswer": 1}
+
+
+def test_an_answer_in_the_other_lanes_topic_did_not_come_where_it_should() -> None:
+    judge = checker()
+    answer_all(judge, but=LAST)
+    judge.enriched(replace(enriched(LAST), topic="replies"))
+    assert not judge.complete
+    assert after(judge) == {"unexpected": 1, "lost": 1}
 
 
 def test_an_answer_of_another_model_than_the_header_says_is_found() -> None:

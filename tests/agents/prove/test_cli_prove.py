@@ -16,7 +16,7 @@ from agents.prove.run import Findings, Order
 from agents.prove.schedule import Kind
 from agents.prove.workers import Membership, Sabotage
 from agents.settings import Settings
-from schemas.errors import LexstreamError
+from schemas.errors import LexstreamError, Unavailable
 from tests.agents.prove.prove_kit import GOOD, answer_all, checker, findings
 
 
@@ -211,6 +211,34 @@ def test_help_says_how_long_events_are_published_with_a_model_and_without(
     assert "the events / 2,500, with --model / 25; at least 60" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--only", "freeze"], "got --only freeze, too; expected --only kill among them: no worker is killed"),
+        (
+            ["--sabotage", "one-producer"],
+            "got --sabotage one-producer, too; such workers are frozen, and none is killed",
+        ),
+    ],
+)
+def test_how_often_workers_are_killed_is_refused_where_none_is(
+    capsys: pytest.CaptureFixture[str], orders: list[Order], words: list[str], said: str
+) -> None:
+    assert run_program(["prove", "--kill-every", "5", *words]) == 2
+    assert capsys.readouterr().err == f"lexstream: --kill-every: {said}\n"
+    assert orders == []
+    assert run_program(["prove", "--kill-every", "5", "--sabotage", "commit-before-produce", "--json"]) == 0
+    assert orders[0].kill_every_s == (5, 5)
+
+
+def test_help_says_how_often_workers_are_killed_with_a_model_and_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert run_program(["prove", "--help"]) == 0
+    assert "2 to 10, with --model 8 to 20; at random" in capsys.readouterr().out
+
+
 def test_a_deed_that_can_be_done_is_enough(orders: list[Order]) -> None:
     assert run_program(["prove", "--only", "join", "--only", "kill", "--json"]) == 0
     assert run_program(["prove", "--sabotage", "one-producer", "--json"]) == 0
@@ -241,6 +269,15 @@ def test_a_model_that_is_not_in_the_store_is_one_line(
     said = capsys.readouterr().err
     assert "got no model loans/v3" in said
     assert len(said.splitlines()) == 1
+    assert orders == []
+
+
+def test_a_backend_whose_answers_cannot_be_compared_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, orders: list[Order]
+) -> None:
+    words = ["--model", "loans/v3", "--backend", "onnx-int8", "--home", str(tmp_path / "home")]
+    assert run_program(["prove", *words]) == 2
+    assert "backend: got onnx-int8, whose answers depend on what is read beside" in capsys.readouterr().err
     assert orders == []
 
 
@@ -285,7 +322,8 @@ def test_a_run_that_is_interrupted_says_so_and_leaves_nothing(
 def test_a_run_that_could_not_be_done_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def impossible(*_given: object, **_more: object) -> Findings:
+    def impossible(*_given: object, folder: Path, **_more: object) -> Findings:
+        (folder / "worker-0.log").touch()
         raise LexstreamError("nothing came out within 60 s")
 
     monkeypatch.setattr(run, "prove", impossible)
@@ -294,6 +332,18 @@ def test_a_run_that_could_not_be_done_is_one_line(
     assert capsys.readouterr().err.splitlines() == [
         f"lexstream: nothing came out within 60 s (the logs of the workers and of Kafka: {kept})"
     ]
+
+
+def test_a_run_that_did_not_begin_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def impossible(*_given: object, **_more: object) -> Findings:
+        raise Unavailable("no Kafka answers")
+
+    monkeypatch.setattr(run, "prove", impossible)
+    assert run_program(["prove"]) == 1
+    assert capsys.readouterr().err == "lexstream: no Kafka answers\n"
+    assert list(tmp_path.glob("lexstream-prove-*")) == []
 
 
 @pytest.mark.parametrize(

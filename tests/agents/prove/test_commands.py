@@ -19,12 +19,13 @@ RECORDS: list[tuple[str, dict[str, Any]]] = [
     ("deployment/prove/production", {"commandId": DEPLOY}),
     (f"command/{TRAIN}", {}),
     (f"job/{TRAIN}", {"status": "running"}),
-    ("model/prove-training/trained-1", {"label": "trained-1", "digest": "sha256:a"}),
+    ("model/prove-training/trained-1", {"digest": "sha256:a"}),
+    ("model/prove/trained-1", {"digest": "sha256:of a real model that is called the same"}),
 ]
 
 
 def book(*, events: list[dict[str, Any]] = EVENTS, records: list[tuple[str, dict[str, Any]]] = RECORDS) -> CommandBook:
-    made = CommandBook({DEPLOY: Handed("deploy"), TRAIN: Handed("train", "trained-1")})
+    made = CommandBook({DEPLOY: Handed("deploy"), TRAIN: Handed("train", "prove-training/trained-1")})
     for event in events:
         made.event(event)
     for key, record in records:
@@ -35,7 +36,21 @@ def book(*, events: list[dict[str, Any]] = EVENTS, records: list[tuple[str, dict
 def test_a_command_with_one_effect_and_a_training_with_one_model_are_right() -> None:
     right = book()
     assert list(right.faults()) == []
-    assert (right.decided(DEPLOY), right.ended(TRAIN), right.n_trained) == (True, True, 1)
+    assert (right.accepted(DEPLOY), right.ended(TRAIN), right.n_trained) == (True, True, 1)
+    assert (right.served(DEPLOY), right.n_served) == (True, 1)
+
+
+def test_a_last_deployment_that_no_worker_served_is_found_and_one_that_was_overtaken_is_not() -> None:
+    unserved = book(events=[EVENTS[0], *EVENTS[3:]])
+    assert (unserved.served(DEPLOY), unserved.n_served) == (False, 0)
+    assert [name for name, _ in unserved.faults()] == ["command"]
+    unserved.handed["deploy-2"] = Handed("deploy")
+    for at in (0, 1):
+        unserved.event(EVENTS[at] | {"commandId": "deploy-2"})
+    unserved.record("command/deploy-2", {})
+    unserved.record("deployment/prove/production", {"commandId": "deploy-2"})
+    assert list(unserved.faults()) == []
+    assert unserved.n_served == 1
 
 
 @pytest.mark.parametrize("at", [0, 3])
@@ -61,8 +76,8 @@ def test_a_training_that_ended_twice_is_found(more: dict[str, Any]) -> None:
 
 
 def test_a_training_that_made_two_models_or_none_or_never_ended_is_found() -> None:
-    second = ("model/prove-training/trained-1", {"label": "trained-1", "digest": "sha256:b"})
+    second = ("model/prove-training/trained-1", {"digest": "sha256:b"})
     assert [name for name, _ in book(records=[*RECORDS, second]).faults()] == ["job"]
-    assert [name for name, _ in book(records=RECORDS[:-1]).faults()] == ["job"]
+    assert [name for name, _ in book(records=RECORDS[:-2]).faults()] == ["job"]
     assert [name for name, _ in book(events=EVENTS[:5]).faults()] == ["job"]
     assert not book(events=EVENTS[:5]).ended(TRAIN)

@@ -193,6 +193,55 @@ def test_how_a_worker_ended_is_noted_before_another_takes_its_place(workers: Wor
     assert workers.ends == {"exit code -9, without a word": 1}
 
 
+def test_a_worker_that_ended_by_itself_just_before_it_was_to_be_killed_was_not_murdered(workers: Workers) -> None:
+    victim = workers.slots[0]
+    assert victim.process is not None
+    victim.log.write_text('{"action": "leave", "message": "leaving: AssertionError"}\n')
+    victim.process.terminate()
+    wait_for(victim, os.WEXITED)
+    workers.kill(victim)
+    assert workers.ends == {"exit code -15, AssertionError": 1}
+    assert victim.process is None
+
+
+def test_a_worker_that_leaves_in_order_without_being_told_ended_by_itself(workers: Workers) -> None:
+    told, untold = workers.slots
+    told.wanted = False
+    for slot in (told, untold):
+        assert slot.process is not None
+        assert slot.process.stdin is not None
+        slot.process.stdin.close()
+        slot.process.wait(10)
+    workers.look_after()
+    assert workers.ends == {"exit code 0, without a word": 1}
+
+
+def test_what_ended_is_sent_no_signal_since_another_process_may_have_its_number(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = workers.slots[0]
+    assert slot.process is not None
+    slot.process.kill()
+    slot.process.wait(10)
+    sent: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", lambda *_: sent.append(1))
+        workers.signal(slot, signal.SIGCONT)
+    assert sent == []
+
+
+def test_when_all_ends_it_does_not_matter_how_one_ended(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hopeless(_program: object, log: Path) -> "subprocess.Popen[bytes]":
+        log.touch()
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(2)"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(module, "_spawn", hopeless)
+    slot = workers.add()
+    wait_for(slot, os.WEXITED)
+    workers.close()
+    assert [each.alive for each in workers.slots] == [False] * 3
+
+
 def test_without_a_broker_of_ours_none_is_murdered(workers: Workers) -> None:
     murderer = Murderer(workers, None, now_s=Clock())
     murderer.begin(murder(Kind.KILL_BROKER))
@@ -230,7 +279,7 @@ def test_a_worker_that_would_end_again_ends_the_run_with_its_last_words(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hopeless(_program: object, log: Path) -> "subprocess.Popen[bytes]":
-        log.write_text("one\ntopic x is missing\n")
+        log.write_text("one\nlexstream: topic x is missing\nfarewell\n")
         return subprocess.Popen([sys.executable, "-c", "raise SystemExit(2)"], stdin=subprocess.PIPE)
 
     monkeypatch.setattr(module, "_spawn", hopeless)

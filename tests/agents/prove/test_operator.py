@@ -45,8 +45,10 @@ class Desk:
 
     def accept_all(self, *, ends: bool = False) -> None:
         for command_id, handed in list(self.book.handed.items()):
-            if not self.book.decided(command_id):
+            if not self.book.accepted(command_id):
                 self.book.event({"commandId": command_id, "event": "accepted", "details": {}})
+            if ends and handed.command == "deploy" and not self.book.served(command_id):
+                self.book.event({"commandId": command_id, "event": "succeeded", "details": {"worker": "a"}})
             if ends and handed.command == "train" and not self.book.ended(command_id):
                 details = {"jobId": command_id}
                 self.book.event({"commandId": command_id, "event": "succeeded", "details": details})
@@ -95,7 +97,7 @@ def test_another_model_is_deployed_every_few_seconds_and_one_trained_after_the_o
     assert {value["parameters"]["modelLabel"] for value in desk.commands("train")} == {"trained-1", "trained-2"}
 
 
-def test_all_is_settled_when_a_last_command_behind_all_repetitions_is_decided(desk: Desk) -> None:
+def test_all_is_settled_when_a_last_deployment_behind_all_repetitions_is_served(desk: Desk) -> None:
     desk.accept_all()
     desk.operator.deployed()
     desk.operator.look_after(0.0, swaps=True)
@@ -107,9 +109,12 @@ def test_all_is_settled_when_a_last_command_behind_all_repetitions_is_decided(de
     n_before = len(desk.sent)
     assert not desk.operator.settled(30.0)
     assert len(desk.sent) == n_before + 1
+    assert desk.operator.last_s == 30.0
     desk.accept_all()
-    assert desk.operator.settled(30.0)
-    assert len(desk.sent) == n_before + 1
+    assert not desk.operator.settled(31.0), "no worker serves it"
+    desk.accept_all(ends=True)
+    assert desk.operator.settled(32.0)
+    assert (len(desk.sent), desk.operator.last_s) == (n_before + 1, 30.0)
 
 
 def test_without_trainings_there_are_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

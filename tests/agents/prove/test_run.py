@@ -1,9 +1,14 @@
 """Whole runs on a real Kafka, as small as they can be: one that proves, and those that must find what is wrong."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -14,6 +19,13 @@ from tests.agents.prove.prove_kit import RUN_S, RUN_SEEDS
 from tests.broker import JARS
 from tests.models.artefacts import make_manifest
 
+LISTENS = """
+import signal
+from agents.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""The command as a terminal starts it: what a shell starts in the background would ignore Ctrl-C."""
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
@@ -97,3 +109,27 @@ def test_a_broker_of_somebody_else_is_neither_murdered_nor_left_with_topics(
     assert not BROKER_KINDS & found["murdersByKind"].keys()
     topics = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
     assert not [name for name in topics if name.startswith("lexstream-prove-")]
+
+
+def test_ctrl_c_ends_a_run_with_all_that_it_started_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LEXSTREAM_")}
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENS, "prove", "--home", str(home), "--events", "400"],
+        env=own | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal's Ctrl-C reaches a whole group
+    ) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        started = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)
+    assert "kill -9 a worker" in first, (first, said)
+    assert (process.returncode, said[1].splitlines()[-1]) == (130, "lexstream: stopped"), said
+    assert len(started) >= 4, "two workers, two trainers, a Kafka"
+    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert list(temporary.iterdir()) == []

@@ -123,6 +123,14 @@ def covers(acl: Acl, use: Acl) -> bool:
     return fits and (acl.resource, acl.operation) == (use.resource, use.operation)
 
 
+def test_who_may_not_see_dead_letters_watches_all_the_same_and_is_told(stage: Stage) -> None:
+    code, out, err = said_by(
+        stage.values(Role.CONSUMER), "watch", "--from-beginning", "--count", "1", "--timeout", "30"
+    )
+    assert (code, "Jane" in out) == (0, True), err
+    assert f"left out: Kafka does not let us see {_NAMESPACE}.dead-letters" in err
+
+
 def test_what_is_documented_is_enough_and_all_of_it_is_used(stage: Stage) -> None:
     """Each ACL was asked for by name in the one story: without it, that request would have been denied."""
     uses = set(used(stage.secured))

@@ -136,7 +136,7 @@ _CASES = (
 def test_a_refusal_is_one_line_at_once(case: str, secured: Secured) -> None:
     values, words = refused(secured, case)
     started = time.monotonic()
-    code, out, err = said_by({name: value for name, value in values.items() if value}, "topics", "check")
+    code, out, err = said_by(values, "topics", "check")
     assert time.monotonic() - started < _FINAL_S
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert words in err
@@ -150,7 +150,7 @@ def test_a_refusal_leaves_no_connection_open(case: str, secured: Secured) -> Non
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         with pytest.raises(InvalidSettings):
-            asyncio.run(wait_for_broker(settings({name: value for name, value in values.items() if value})))
+            asyncio.run(wait_for_broker(settings(values)))
         gc.collect()
     assert [str(one.message) for one in said if one.category is ResourceWarning] == []
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from agents import oauth
 from agents.oauth import ClientCredentials, TokenProvider, TokenRefused, TokenUnavailable
-from agents.token_url import token_url_problem
+from agents.secret_urls import token_url_problem
 from tests.agents.security.secured import CLIENT_SECRET, WRONG, TokenEndpoint, token_endpoint
 
 

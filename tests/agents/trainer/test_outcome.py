@@ -7,7 +7,7 @@ import pytest
 
 from agents.registry import Registry
 from agents.trainer.child import Crashed, Failed, Succeeded
-from agents.trainer.outcome import closed, ended, forgotten, is_cancelled, progress_event, started
+from agents.trainer.outcome import amended, closed, ended, forgotten, is_cancelled, progress_event, started
 from schemas.commands import Evaluate, Train
 from schemas.control_events import EventType
 from schemas.names import Kind
@@ -135,6 +135,20 @@ def test_a_job_that_ended_while_it_was_cancelled_stays_a_success() -> None:
     assert outcome.events == []
     outcome = closed(state(PROJECT, model()), job(JobStatus.CANCELLING), at=AT)
     assert [event.event for event in outcome.events] == [EventType.CANCELLED]
+
+
+def test_what_a_controller_wrote_over_a_jobs_end_is_written_again() -> None:
+    outcome = ended(state(PROJECT, job()), job(), Failed(["no"]), at=AT, duration_s=1.0)
+    behind = state(PROJECT).after(outcome.changes)
+    assert amended(behind, outcome) == {}
+    undone = behind.after({"job/j1": job(JobStatus.CANCELLING)})
+    assert amended(undone, outcome) == outcome.changes
+
+
+def test_nothing_is_left_of_a_job_whose_project_was_deleted_when_it_ended() -> None:
+    outcome = ended(state(PROJECT, job()), job(), Succeeded(REPORT), at=AT, duration_s=1.0)
+    assert amended(Registry().after(outcome.changes), outcome) == {"job/j1": None, "model/loans/v1": None}
+    assert amended(Registry(), outcome) == {}
 
 
 def test_only_old_jobs_that_have_not_ended_are_forgotten_ones() -> None:

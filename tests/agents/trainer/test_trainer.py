@@ -1,5 +1,6 @@
 """Trainer processes on a real broker, with a fake training: success, failure, cancelling, murder, frost, SIGTERM."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,10 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.app import group_of
-from agents.registry import RegistryFollower
+from agents.registry import RegistryFollower, encode_record
 from agents.settings import Settings
 from agents.trainer.trainer import Trainer
 from models.store import Store
@@ -28,6 +29,7 @@ from tests.agents.trainer.fake_training import DIGEST, EVALUATION
 
 pytestmark = pytest.mark.broker
 ROOT = Path(__file__).parents[3]
+FAKE_TRAINING = (sys.executable, str(Path(__file__).with_name("fake_training.py")))
 
 
 @pytest.fixture
@@ -305,6 +307,33 @@ async def test_a_second_trainer_may_come_in_the_middle_of_a_training(
     assert await models_written(settings) == 1
     assert named(await outside.events(), "j1").count("succeeded") == 1
     assert [first.poll(), second.poll()] == [None, None]
+
+
+async def test_a_job_is_done_once_though_somebodys_open_transaction_hides_that_it_ended(
+    outside: Outside, trainers: Trainers, settings: Settings
+) -> None:
+    await outside.write(job("good"))
+    message = TopicPartition(settings.topics.jobs, 0)
+    left_open, other = (
+        AIOKafkaProducer(bootstrap_servers=settings.brokers, transactional_id=f"{settings.namespace}-{name}")
+        for name in ("left", "other")
+    )
+    async with left_open, other, RegistryFollower(settings) as registry:
+        await registry.catch_up()
+        trainer = Trainer(settings, registry, Store(settings.store_url), name="t", command=FAKE_TRAINING)
+        await trainer.start()
+        await left_open.begin_transaction()
+        await left_open.send_and_wait(settings.topics.registry, b"{}", key=b"future/thing")
+        async with other.transaction():  # whoever did the job meanwhile
+            done = encode_record(job("good", status=JobStatus.SUCCEEDED))
+            await other.send_and_wait(settings.topics.registry, done, key=b"job/j1")
+        handling = asyncio.create_task(trainer.handle(b"j1", partition=message, offset=0))
+        assert await asyncio.wait({handling}, timeout=2) == (set(), {handling})
+        await left_open.abort_transaction()
+        await handling
+        await trainer.stop()
+    assert trainers.children() == []
+    assert await models_written(settings) == 0
 
 
 async def test_a_job_whose_message_was_lost_is_sent_again(outside: Outside, settings: Settings) -> None:

@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,26 @@ def measure_briefly() -> Iterator[None]:
 
 class Killed(Exception):
     """Stands for the end of the process."""
+
+
+def kill_in(phase: str, job: TrainingJob, documents: Sequence[LabelledDocument], *, every: int) -> None:
+    """Train until the first checkpoint of ``phase``; one is due every so many steps."""
+    write = checkpoint.Journal.write
+
+    def write_and_die(journal: checkpoint.Journal, state: checkpoint.Checkpoint) -> None:
+        write(journal, state)
+        if state.phase == phase:
+            raise Killed
+
+    asked = itertools.count(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Journal, "write", write_and_die)
+        patch.setattr(checkpoint.Journal, "due", property(lambda _journal: next(asked) % every == 0))
+        with pytest.raises(Killed):
+            run(job, documents)
+    found = checkpoint.from_bytes(Store(job.store).latest_checkpoint(job.job_id) or b"")
+    assert found is not None
+    assert found.phase == phase
 
 
 def head_of(job: TrainingJob, result: Result) -> str:
@@ -120,31 +140,50 @@ def test_test_documents_influence_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("phase", ["fit", "refit"])
 def test_a_killed_training_resumes_to_the_same_score(
-    entities: tuple[TrainingJob, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+    entities: tuple[TrainingJob, Result], tmp_path: Path, phase: str
 ) -> None:
     _, unbroken = entities
     job = make_job(tmp_path, Kind.ENTITIES, epochs=24)
-    write = checkpoint.Journal.write
-
-    def write_and_die(journal: checkpoint.Journal, state: checkpoint.Checkpoint) -> None:
-        write(journal, state)
-        if state.phase == phase:
-            raise Killed
-
-    monkeypatch.setattr(checkpoint.Journal, "write", write_and_die)
-    asked = itertools.count(1)
-    monkeypatch.setattr(checkpoint.Journal, "due", property(lambda _journal: next(asked) % 23 == 0))
-    with pytest.raises(Killed):
-        run(job, entity_documents())
-    monkeypatch.undo()
-    store = Store(job.store)
-    found = checkpoint.from_bytes(store.latest_checkpoint(job.job_id) or b"")
-    assert found is not None
-    assert found.phase == phase
+    kill_in(phase, job, entity_documents(), every=23)
     resumed = run(job, entity_documents())
     assert scores_of(resumed) == scores_of(unbroken)
     assert head_of(job, resumed) == head_of(*entities)
-    assert store.latest_checkpoint(job.job_id) is None
+    assert Store(job.store).latest_checkpoint(job.job_id) is None
+
+
+def only(category: str, documents: Sequence[LabelledDocument]) -> list[LabelledDocument]:
+    """Return the documents as if nothing else had been labelled."""
+    found = []
+    for document in documents:
+        (region,) = document.regions
+        labels = [label for label in region.labels if label.category == category]
+        found.append(document.model_copy(update={"regions": [region.model_copy(update={"labels": labels})]}))
+    return found
+
+
+@pytest.mark.parametrize("phase", ["fit", "refit"])
+@pytest.mark.parametrize(
+    ("categories", "documents"),
+    [
+        (["Name", "Amount"], entity_documents(24)[4:]),
+        (["Name"], only("Name", entity_documents())),
+    ],
+    ids=["documents", "categories"],
+)
+def test_a_killed_training_of_other_labels_counts_for_nothing(
+    tmp_path: Path, phase: str, categories: list[str], documents: list[LabelledDocument]
+) -> None:
+    old = make_job(tmp_path / "resumed", Kind.ENTITIES, epochs=2)
+    kill_in(phase, old, entity_documents(), every=5)
+    job = old.model_copy(update={"categories": categories})
+    resumed = run(job, documents)
+    other = make_job(tmp_path / "fresh", Kind.ENTITIES, epochs=2).model_copy(update={"categories": categories})
+    fresh = run(other, documents)
+    assert head_of(job, resumed) == head_of(other, fresh)
+    assert resumed.manifest.temperature == fresh.manifest.temperature
+    assert resumed.manifest.hyperparameters == fresh.manifest.hyperparameters
+    assert scores_of(resumed) == scores_of(fresh)
+    assert Store(job.store).latest_checkpoint(job.job_id) is None
 
 
 def test_an_evaluation_again_never_uses_training_documents(classes: tuple[TrainingJob, Result]) -> None:
