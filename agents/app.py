@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal, Protocol
 
-from agents.batches import guard_batches
+from agents.guards import guard_clients
 from agents.kafka import faust_options
-from agents.lookups import guard_lookups
-from agents.offsets import guard_offsets
 from agents.settings import Settings
 from agents.stopping import Stopped, unless_told
 from schemas.errors import Fatal
@@ -52,9 +50,7 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     """
     import faust
 
-    guard_batches(settings.max_message_bytes)
-    guard_offsets()
-    guard_lookups()
+    guard_clients(settings)
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     return faust.App(

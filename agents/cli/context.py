@@ -99,8 +99,10 @@ class Cli:
         import asyncio
 
         from agents.cli.logs import quieten
+        from agents.closing import guard_closing
 
         quieten()
+        guard_closing()
         return asyncio.run(work)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.batches import guard_batches
 from agents.enrich import Enricher
+from agents.guards import guard_clients
 from agents.hanging_up import hang_up
 from agents.hotloop.answers import Answering
 from agents.hotloop.asking import Asking, Tables
@@ -29,9 +29,7 @@ from agents.hotloop.transactions import BUILDER_BYTES, Turns
 from agents.hotloop.window import Bounds
 from agents.inference import Engine
 from agents.kafka import METADATA_MAX_AGE_MS, client_options
-from agents.lookups import guard_lookups
 from agents.metrics import Metrics
-from agents.offsets import guard_offsets
 from agents.settings import Settings
 from schemas.codecs.codec import DocumentCodec, EnrichedCodec
 from schemas.codecs.schema_ids import schema_ids
@@ -146,9 +144,7 @@ class HotLoopThread:
 
     async def _main(self) -> None:
         settings = self._settings
-        guard_batches(settings.max_message_bytes)
-        guard_offsets()
-        guard_lookups()
+        guard_clients(settings)
         limits = Limits(settings.max_message_bytes * 5 // 2)
         outputs = [lane.output for lane in settings.all_lanes]
         await read_limits(limits, [*outputs, settings.topics.dead_letters], client_options(settings))

@@ -94,7 +94,7 @@ def test_a_worker_that_commits_before_it_produces_is_caught_losing(
 def test_a_worker_with_transactional_ids_of_its_own_is_caught_duplicating(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
-    words = ["--events", "8000", "--seconds", "14", "--seed", "2", "--workers", "3", "--sabotage", "one-producer"]
+    words = ["--events", "12000", "--seconds", "22", "--seed", "2", "--workers", "4", "--sabotage", "one-producer"]
     code, found = prove(capsys, "--home", str(home), *words)
     assert (code, found["verdict"]) == (1, "not exactly once")
     assert found["faults"]["duplicate"] > 0
