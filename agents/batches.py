@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, Final
 
 import cramjam
-import numpy as np
 from aiokafka.codec import snappy_decode
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
@@ -174,6 +173,8 @@ def _gunzip(payload: Any, *, limit: int) -> bytes:
 
 
 def _expand_into(expand: Callable[[Any, Any], int], payload: Any, *, limit: int) -> bytes:
+    import numpy as np  # commands guard their clients, too, and seldom come here
+
     # Memory that was not written to is not taken.
     room = np.empty(limit, dtype=np.uint8)
     try:

@@ -15,6 +15,7 @@ from aiokafka.structs import RecordMetadata
 from pydantic import ValidationError
 
 from agents.consumer import consuming
+from agents.hanging_up import hang_up_producer
 from agents.kafka import client_options, wait_for_broker
 from agents.patience import Remaining, patience_of
 from agents.registry import Registry, RegistryFollower
@@ -117,7 +118,7 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         if self._producer:
-            await self._producer.stop()
+            await hang_up_producer(self._producer)
 
     async def command(self, command: Command) -> AsyncIterator[ControlEvent]:
         """Send ``command`` and yield its events until it has ended.

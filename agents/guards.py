@@ -8,7 +8,10 @@ from agents.settings import Settings
 
 
 def guard_clients(settings: Settings) -> None:
-    """Let every client of this process, Faust's too, read, look up and close as we need it."""
+    """Let every client of this process, Faust's too, read, look up and close as we need it.
+
+    A process calls it before it makes its first client: the registry is read long before there is an app.
+    """
     guard_batches(settings.max_message_bytes)
     guard_offsets()
     guard_lookups()

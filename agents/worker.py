@@ -17,6 +17,7 @@ from agents.acls import Role
 from agents.announcer import Announcer
 from agents.app import Service, create_app, run_app
 from agents.control.controller import Controller
+from agents.guards import guard_clients
 from agents.health import Check, HealthServer
 from agents.hotloop.service import HotLoopThread
 from agents.kafka import wait_for_broker
@@ -58,6 +59,7 @@ async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    guard_clients(settings)
     async with AsyncExitStack() as stack:
         worker = _Worker(settings, stack)
         try:

@@ -99,10 +99,10 @@ class Cli:
         import asyncio
 
         from agents.cli.logs import quieten
-        from agents.closing import guard_closing
+        from agents.guards import guard_clients
 
         quieten()
-        guard_closing()
+        guard_clients(self.settings)
         return asyncio.run(work)
 
 

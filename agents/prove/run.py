@@ -28,7 +28,7 @@ from agents.prove.recovery import Recoveries
 from agents.prove.schedule import BROKER_KINDS, KILL_EVERY_S, Kind, Murder, schedule
 from agents.prove.straggler import Straggler
 from agents.prove.timeline import Timeline
-from agents.prove.workers import Membership, Sabotage, Workers, partitions_of
+from agents.prove.workers import Membership, Sabotage, Workers
 from agents.settings import Settings
 from agents.topics import create_topics
 from schemas.errors import LexstreamError
@@ -222,7 +222,7 @@ class _Run:
         self._reader.start()
         self._straggler.start()
         self._until(self._operator.deployed, "waiting for the first deployment", "nobody deployed the first model")
-        self._until(self._all_at_work, "waiting for the workers", "not every worker got something to read")
+        self._until(self._workers.all_at_work, "waiting for the workers", "not every worker got something to read")
         self._publisher.start()
         self._until(self._reader.first.is_set, "waiting for the first output", "nothing came out")
         while not self._over():
@@ -230,10 +230,6 @@ class _Run:
             time.sleep(_TICK_S)
         self._finish()
         return self._findings(time.monotonic() - began)
-
-    def _all_at_work(self) -> bool:
-        """Whether each worker has partitions: a murder of one that is only starting finds out little."""
-        return all(partitions_of(slot) for slot in self._workers.slots)
 
     def _until(self, condition: Callable[[], bool], doing: str, problem: str) -> None:
         self._moment(doing)

@@ -22,6 +22,7 @@ from aiokafka import TopicPartition
 from agents.announcer import Announcer
 from agents.app import Service, create_app, run_app
 from agents.control.controller import Controller
+from agents.guards import guard_clients
 from agents.hotloop.service import HotLoopThread, new_producers
 from agents.hotloop.transactions import Turns
 from agents.inference import Engine
@@ -82,6 +83,7 @@ def _engine(plan: dict[str, Any] | None, settings: Settings) -> ObedientEngine |
 async def _run(settings: Settings, engine: ObedientEngine, producers: Producers) -> None:
     stop = asyncio.Event()
     _listen(stop, engine)
+    guard_clients(settings)
     async with AsyncExitStack() as stack:
         try:
             follower, loader, metrics = await unless_told(stop, _start(settings, stack, engine=engine))

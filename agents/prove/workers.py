@@ -125,6 +125,10 @@ class Workers:
         """Return those that can be murdered."""
         return [slot for slot in self.slots if slot.active]
 
+    def all_at_work(self) -> bool:
+        """Whether each has partitions: a murder of one that is only starting finds out little."""
+        return all(slot.alive and partitions_of(slot) for slot in self.slots)
+
     def kill(self, slot: Slot) -> None:
         """Kill -9 it; it comes again soon. If it had ended by itself just before, that is noted."""
         if slot.process is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from agents.acls import Role
 from agents.app import create_app, run_app
+from agents.guards import guard_clients
 from agents.kafka import wait_for_broker
 from agents.leaving import OK, exit_code, leave, say
 from agents.logs import setup_logs
@@ -50,6 +51,7 @@ async def _train(settings: Settings, command: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    guard_clients(settings)
     try:
         await unless_told(stop, _look_at_kafka(settings))
     except Stopped:

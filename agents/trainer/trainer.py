@@ -4,51 +4,41 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from agents.app import group_of
 from agents.control.decision import Garbage, live_digests, still_dead
 from agents.control.garbage import Blobs, delete_garbage
 from agents.hanging_up import hang_up_producer
 from agents.leaving import leave
-from agents.registry import Registry, RegistryFollower, encode_record, watch
+from agents.registry import Registry, RegistryFollower, encode_record
 from agents.settings import Settings
-from agents.trainer.child import COMMAND, Ended, Failed, Report, Succeeded
+from agents.trainer.child import COMMAND, Ended, Report, Succeeded
+from agents.trainer.forgotten import LOOK_S, ForgottenJobs
 from agents.trainer.outcome import (
     Outcome,
     amended,
     closed,
     ended,
-    forgotten,
     is_cancelled,
     progress_event,
     started,
 )
+from agents.trainer.patience import persist, trained
 from agents.trainer.work import Cancelled, Workshop
 from agents.writer import Entry, Writer, event_entry, producer_options
 from schemas.base import now
-from schemas.errors import Fenced, LexstreamError, NoSpace, Unavailable
+from schemas.errors import Fenced, LexstreamError
 from schemas.records import JobRecord
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 _TRANSACTION_S: Final = 10.0
 _PROGRESS_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 10.0
-_LOOK_S: Final = 30.0
-_SEND_S: Final = 10.0
-_FORGOTTEN_S: Final = 60.0
-_MOST_OS_ERRORS: Final = 10
-"""Half a minute of them: a full disk does not empty itself."""
-_MOST_FULL: Final = 3
-FULL_PAUSE_S = 10.0
-"""Between trainings that found a disk full."""
 
 
 class Store(Blobs, Protocol):
@@ -73,7 +63,7 @@ class Trainer:
         *,
         name: str,
         command: Sequence[str] = COMMAND,
-        look_s: float = _LOOK_S,
+        look_s: float = LOOK_S,
         leave: Callable[[BaseException], None] = leave,
     ) -> None:
         """Make a trainer.
@@ -91,13 +81,14 @@ class Trainer:
         self._registry = registry
         self._store = store
         self._name = name
-        self._look_s = look_s
         self._leave = leave
         self._workshop = Workshop(settings, registry, command=command)
         self._events = AIOKafkaProducer(**producer_options(settings))
         self._assigned: set[int] = set()
         self._current: tuple[int, asyncio.Event] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._forgotten = ForgottenJobs(
+            self._events, registry, topic=settings.topics.jobs, ours=self._ours_when_idle, look_s=look_s, leave=leave
+        )
 
     def register(self, app: Any) -> None:
         """Make the app's agent on the jobs."""
@@ -117,14 +108,11 @@ class Trainer:
     async def start(self) -> None:
         """Connect."""
         await self._events.start()
-        self._looking = asyncio.create_task(self._look_for_forgotten(), name="forgotten-jobs")
-        watch(self._looking, self._leave)
+        await self._forgotten.start()
 
     async def stop(self) -> None:
         """Disconnect."""
-        if self._looking:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+        await self._forgotten.stop()
         await hang_up_producer(self._events)
 
     async def handle(self, value: bytes | None, *, partition: TopicPartition, offset: int) -> None:
@@ -159,16 +147,16 @@ class Trainer:
         self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int], *, lost: asyncio.Event
     ) -> None:
         began_s = time.monotonic()
-        job = await _persist(lambda: self._begin(job_id, writer, offset), lost)
+        job = await persist(lambda: self._begin(job_id, writer, offset), lost)
         if job is None:
             return
         logger.info("job %s of project %s begins", job.id, job.project, extra={"action": "job", "job_id": job.id})
-        how = await _trained(lambda: self._workshop.train(job, self._relay(job), lost=lost), lost)
+        how = await trained(lambda: self._workshop.train(job, self._relay(job), lost=lost), lost)
         duration_s = time.monotonic() - began_s
-        outcome = await _persist(lambda: self._end(job, how, writer, offset, duration_s=duration_s), lost)
+        outcome = await persist(lambda: self._end(job, how, writer, offset, duration_s=duration_s), lost)
         await asyncio.to_thread(self._delete_checkpoints, job.id)
         # What was written is not decided again when this fails.
-        registry = await _persist(lambda: self._look_again(outcome, writer, lost=lost), asyncio.Event())
+        registry = await persist(lambda: self._look_again(outcome, writer, lost=lost), asyncio.Event())
         await asyncio.to_thread(delete_garbage, self._store, _garbage(outcome, how, registry))
         events = ", ".join(event.event for event in outcome.events) or "nothing to write"
         logger.info("job %s ended: %s", job.id, events, extra={"action": "job_end", "job_id": job.id})
@@ -247,6 +235,9 @@ class Trainer:
 
         return relay
 
+    def _ours_when_idle(self) -> Set[int]:
+        return frozenset() if self._current else self._assigned
+
     async def _tell(self, entries: Iterable[Entry]) -> None:
         """Send what may get lost: the training does not wait for Kafka."""
         for entry in entries:
@@ -261,23 +252,6 @@ class Trainer:
         if self._current and self._current[0] not in self._assigned:
             self._current[1].set()
 
-    async def _look_for_forgotten(self) -> None:
-        """Send the message of a job again that nobody works on: Faust may skip one in a rebalance."""
-        topic = self._settings.topics.jobs
-        partition_of = DefaultPartitioner()
-        while True:
-            await asyncio.sleep(self._look_s)
-            if self._current:
-                continue
-            with contextlib.suppress(KafkaError, TimeoutError):
-                numbers = sorted(await self._events.partitions_for(topic))
-                for job in forgotten(self._registry.state, at=now(), after_s=_FORGOTTEN_S):
-                    key = job.project.encode()
-                    if partition_of(key, numbers, numbers) in self._assigned:
-                        logger.warning("job %s was forgotten: sent again", job.id, extra={"action": "job_forgotten"})
-                        async with asyncio.timeout(_SEND_S):
-                            await self._events.send_and_wait(topic, job.id.encode(), key=key)
-
 
 def _garbage(outcome: Outcome, how: Ended | Cancelled, registry: Registry) -> Garbage:
     """Return what of the store nothing names any more: what was replaced, and what a training made for nobody."""
@@ -287,47 +261,3 @@ def _garbage(outcome: Outcome, how: Ended | Cancelled, registry: Registry) -> Ga
         models.append(model)
         blobs += [evaluation] if model not in live_digests(registry) else []
     return still_dead(Garbage(tuple(models), tuple(blobs)), registry)
-
-
-async def _trained(train: Callable[[], Awaitable[Ended | Cancelled]], lost: asyncio.Event) -> Ended | Cancelled:
-    """Return how a training ended; one that this machine has no room for has failed.
-
-    Raises:
-        Fenced: If another trainer has the job.
-    """
-    try:
-        return await _persist(train, lost, most_os_errors=_MOST_OS_ERRORS)
-    except NoSpace as error:
-        return Failed([f"{error}; then train again"])
-    except OSError as error:
-        return Failed([f"the trainer could not prepare or start it: {error.strerror or type(error).__name__}"])
-
-
-async def _persist(work: Callable[[], Awaitable[T]], lost: asyncio.Event, *, most_os_errors: int | None = None) -> T:
-    """Return what ``work`` gives, trying again for as long as Kafka or the store is away and the job is ours.
-
-    Raises:
-        Fenced: If ``lost`` is set: to try again would take the job from whoever has it now.
-        OSError: If the machine itself refused as often as ``most_os_errors``.
-        NoSpace: If a training found a disk full so often; each time it may have taken minutes to find out.
-    """
-    pause_s, left, left_full = 0.1, most_os_errors, _MOST_FULL
-    while not lost.is_set():
-        try:
-            return await work()
-        except NoSpace as error:
-            left_full -= 1
-            if left_full == 0:
-                raise
-            pause_s = FULL_PAUSE_S
-            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
-        except (KafkaError, ConnectionError, TimeoutError, Unavailable) as error:
-            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
-        except OSError as error:
-            left = None if left is None else left - 1
-            if left == 0:
-                raise
-            logger.warning("the job waits: %s", str(error) or repr(error), extra={"action": "trainer_retry"})
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-    raise Fenced("another trainer has the partition of the job")

@@ -1,8 +1,12 @@
-"""When a command has ended: pure decisions of the client's side."""
+"""When a command has ended: pure decisions of the client's side. And how a client leaves."""
+
+import asyncio
 
 import pytest
 
-from agents.client import ANSWER_S, SERVE_S, Outcome
+from agents import hanging_up
+from agents.client import ANSWER_S, SERVE_S, Client, Outcome
+from agents.settings import Settings
 from schemas.commands import (
     Command,
     DeleteDeploymentCommand,
@@ -16,6 +20,7 @@ from schemas.commands import (
     TrainCommand,
 )
 from schemas.control_events import ControlEvent, EventType
+from tests.agents.fakes import LateProducer
 
 DEPLOY = DeployCommand(project="p", parameters=Deploy(model_label="v1", deployment="a"))
 SWAP = SwapDeploymentsCommand(project="p", parameters=SwapDeployments(first="a", second="b"))
@@ -71,3 +76,12 @@ def test_silence_is_explained(command: Command, words: str) -> None:
     assert "start one with `lexstream worker`" in outcome.advice
     outcome.take(event(EventType.ACCEPTED))
     assert words in outcome.advice
+
+
+async def test_who_leaves_does_not_wait_for_a_kafka_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hanging_up, "_STOP_S", 0.2)
+    client, producer = Client(Settings()), LateProducer()
+    monkeypatch.setattr(client, "_producer", producer)
+    async with asyncio.timeout(5):
+        await client.__aexit__()
+    assert producer.client.closed

@@ -1,5 +1,6 @@
 """Commands that nobody wrote in good faith, through Faust and the controller on a real broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,18 @@ from typing import Any
 import orjson
 import pytest
 
+from agents.broker.address import free_port
+from agents.cli.main import run
 from agents.control.reading import MAX_COMMAND_BYTES, Invalid, read_command
 from agents.settings import Settings
+from agents.topics import create_topics
 from schemas.commands import COMMAND
 from schemas.control_events import MAX_SENTENCES
 from schemas.records import CommandRecord, ProjectRecord
 from tests.agents.control_kit import Outside, Running, command, named, settings_of
+from tests.agents.echo import project
+from tests.agents.test_hotloop_broker import publish
+from tests.agents.test_worker_broker import ended, record, start, wait_until_ready
 from tests.hostile.grammar import examples, junk
 from tests.hostile.raw_batches import Message, RawBatch, send_raw
 
@@ -99,8 +106,6 @@ async def outside(settings: Settings) -> AsyncIterator[Outside]:
 async def test_each_hostile_command_is_answered_and_the_controller_goes_on(
     outside: Outside, settings: Settings
 ) -> None:
-    import asyncio
-
     sent = [value for value in (*ODD, *payloads()[::24]) if value is None or len(value) < 1_000_000]
     unreadable = RawBatch([Message(b"{}", headers=[("HEADER", b"")])], replaced={b"HEADER": b"\xff\xfe\xfd\xfcAB"})
     bomb = RawBatch([Message(b" " * 60_000_000)], "zstd")
@@ -117,3 +122,31 @@ async def test_each_hostile_command_is_answered_and_the_controller_goes_on(
     assert deleted < len(KINDS) * 2
     records = (await outside.registry()).records.values()
     assert {type(record) for record in records} <= {ProjectRecord, CommandRecord}
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_what_nobody_can_read_keeps_neither_a_worker_nor_a_command_from_the_rest(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = settings.topics
+    unreadable = RawBatch([Message(b"{}", headers=[("HEADER", b"")])], replaced={b"HEADER": b"\xff\xfe\xfd\xfcAB"})
+    bomb = RawBatch([Message(b" " * 60_000_000)], "zstd")
+    asyncio.run(create_topics(settings))
+    for topic in (topics.registry, topics.control_events):
+        send_raw(settings.brokers, topic, [(0, unreadable), (0, bomb)])
+    publish(settings, topics.registry, [record(project())])
+    place = ["--brokers", settings.brokers, "--namespace", settings.namespace]
+    assert run([*place, "project", "list", "--json"]) == 0
+    assert "loans" in capsys.readouterr().out
+    assert (
+        run([*place, "watch", "--topic", "control-events", "--from-beginning", "--count", "2", "--timeout", "20"]) == 0
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "@0 the client cannot read it (UnicodeDecodeError)" in said
+    assert "@1 its batch expands to more than" in said
+    port = free_port()
+    process = start(settings.brokers, settings.namespace, settings.home, metrics_port=port)
+    wait_until_ready(port, process)
+    process.terminate()
+    assert ended(process)[0] == 0

@@ -7,6 +7,7 @@ import orjson
 from rich.console import RenderableType
 from rich.text import Text
 
+from agents.batches import why_unreadable
 from agents.cli.codecs import enriched_codec
 from agents.cli.render.dead_letters import letter_lines
 from agents.cli.render.documents import document_panel, document_plain
@@ -35,6 +36,8 @@ class RecordView:
 
     def show(self, record: "ConsumerRecord") -> RenderableType:
         """Return what people see: a document, a dead letter, a control event, or the bytes of anything else."""
+        if why := why_unreadable(record):
+            return Text(f"{place(record)}  {why}")
         if is_dead_letter(record):
             return letter_lines(record)
         if record.topic == self._events:
@@ -47,8 +50,8 @@ class RecordView:
         return draw(document, colours=self._palette.colour)
 
     def raw(self, record: "ConsumerRecord") -> Any:
-        """Return what machines get: the value as it is, or a description of a dead letter."""
-        if is_dead_letter(record):
+        """Return what machines get: the value as it is, or a description of a dead letter or what cannot be read."""
+        if is_dead_letter(record) or why_unreadable(record):
             return describe_record(record)
         try:
             return orjson.loads(record.value or b"null")
@@ -82,7 +85,8 @@ def as_text(value: bytes | None) -> str:
 
 
 def describe_record(record: "ConsumerRecord") -> dict[str, Any]:
-    """Return a record as JSON: bytes that are no text in base64."""
+    """Return a record as JSON: bytes that are no text in base64, and why it comes without content if it does."""
+    why = why_unreadable(record)
     return {
         "topic": record.topic,
         "partition": record.partition,
@@ -91,6 +95,7 @@ def describe_record(record: "ConsumerRecord") -> dict[str, Any]:
         "key": _bytes(record.key),
         "value": _bytes(record.value),
         "headers": [[name, _bytes(value)] for name, value in record.headers],
+        **({"unreadable": str(why)} if why else {}),
     }
 
 

@@ -20,8 +20,10 @@ from tests.models.artefacts import TINY, default_tokenizer, tiny_config, tiny_we
 Ints = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
-# Relative root mean square of the difference to FP32, on these texts. Measured: 3.6 %; 5.2 % without smoothing.
+# Relative root mean square of the difference to FP32, on these texts. Measured: 3.6 % and 5.2 % without smoothing, and
+# 2.7 % and 3.2 % on a processor with AMX, where OpenVINO multiplies a part in BF16.
 ERROR_AT_MOST = 0.045
+WORSE_BY = 1.1
 TEXTS = sorted((Path(__file__).parents[3] / "agents/demo/data").glob("*/documents/*"))[::20]
 
 
@@ -74,11 +76,12 @@ def test_hidden_states_of_real_text_are_near_those_of_fp32(
 
 
 def test_without_smoothing_they_are_further_away(
-    fp32: onnx.ModelProto, expected: Floats, rows: list[Ints], monkeypatch: pytest.MonkeyPatch
+    fp32: onnx.ModelProto, int8: onnx.ModelProto, expected: Floats, rows: list[Ints], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    smooth = difference(hidden(backend(int8, "openvino-int8"), rows), expected)
     monkeypatch.setattr(module, "smoothing", lambda largest, _: np.ones_like(largest))
     plain = backend(int8_graph(fp32, samples=rows[:1]), "openvino-int8")
-    assert difference(hidden(plain, rows), expected) > ERROR_AT_MOST
+    assert difference(hidden(plain, rows), expected) > WORSE_BY * smooth
 
 
 def test_a_text_answers_in_company_as_alone(int8: onnx.ModelProto, rows: list[Ints]) -> None:

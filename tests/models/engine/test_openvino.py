@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.engine import loading, openvino_backend
+from models.engine.cpus import cpu_features
 from models.engine.openvino_backend import OpenVinoBackend
 from models.plans import Plan
 from models.store import Store
@@ -184,8 +185,11 @@ def test_int8_weights_stay_int8_when_loaded(tmp_path: Path) -> None:
     properties = openvino_backend._properties(Plan(backend="openvino-int8"))
     operators = core.compile_model(core.read_model(tmp_path / "graph"), "CPU", properties).get_runtime_model().get_ops()
     products = [each for each in operators if each.get_rt_info()["layerType"].astype(str) == "FullyConnected"]
+    wide = [each.get_friendly_name() for each in products if "int8_t" not in str(each.input(1).get_element_type())]
     assert len(products) == 8
-    assert all("int8_t" in str(each.input(1).get_element_type()) for each in products)
+    # With AMX, OpenVINO multiplies what comes from the attention in BF16, whatever the weights are kept in.
+    attention = [f"encoder.layer.{number}.attention.output.dense" for number in range(2)]
+    assert sorted(wide) == (attention if "amx_bf16" in cpu_features() else [])
 
 
 def test_without_the_graph_that_it_reads_it_is_not_possible(tmp_path: Path) -> None:
