@@ -49,7 +49,7 @@ class Refusal(StrEnum):
     NO_TOPIC = "its topic does not exist any more"
     NO_INPUT = "its topic is one of ours and no input"
     EMPTIED = "its content could not be put into a letter: publish it again where it came from"
-    TOO_LARGE = "its topic does not take events of this size any more"
+    TOO_LARGE = "it is larger than its topic takes; it may have been published compressed"
 
 
 @dataclass

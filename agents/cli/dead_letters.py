@@ -191,3 +191,5 @@ def _left_out(report: "Report") -> "Iterator[str]":
         yield f"{count:,} left out: {refusal.value}"
         if refusal is Refusal.FAILED_AGAIN:
             yield "  mend what makes them fail, then give a larger --max-attempts"
+        elif refusal is Refusal.TOO_LARGE:
+            yield "  raise max.message.bytes of that topic, or publish smaller documents"

@@ -41,7 +41,7 @@ def _of_libraries(error: BaseException) -> list[str] | None:
     """Explain errors whose classes we do not import here: they would cost what the command line has to save."""
     if hasattr(error, "format_message"):
         # A wrong option or argument. Typer takes these exceptions from click or, lately, has its own.
-        return [f"{one_line(error.format_message()).rstrip('.')}; see --help"]
+        return [f"{one_line(_wrong_value(error) or error.format_message()).rstrip('.')}; see --help"]
     if type(error).__name__ == "ValidationError":
         return _problems(_fields(error))
     if type(error).__name__.endswith(("AuthorizationFailedError", "AuthorizationFailed")):
@@ -49,6 +49,18 @@ def _of_libraries(error: BaseException) -> list[str] | None:
     if any(kind.__module__.startswith("aiokafka") for kind in type(error).__mro__):
         return [f"Kafka: {one_line(str(error))}; see `lexstream topics check` and the broker's log"]
     return None
+
+
+def _wrong_value(error: BaseException) -> str | None:
+    """Say which value was got where Typer had pydantic look at it; its own message leaves that out."""
+    parameter, cause = getattr(error, "param", None), error.__cause__
+    if parameter is None or type(cause).__name__ != "ValidationError":
+        return None
+    from schemas.codecs.validation import shown_problem
+
+    is_option = parameter.param_type_name == "option"
+    name = max(parameter.opts, key=len) if is_option else parameter.human_readable_name
+    return f"{name}: {shown_problem(cause.errors(include_url=False)[0], ())}"  # type: ignore[union-attr] # as above
 
 
 def _names(error: BaseException) -> str:

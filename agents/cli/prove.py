@@ -86,6 +86,7 @@ def prove(
         float | None,
         typer.Option(
             min=1,
+            max=_MOST_S,
             help="Seconds from one killed worker to the next.",
             show_default="2 to 10, with --model 8 to 20; at random",
         ),

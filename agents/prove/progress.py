@@ -6,6 +6,7 @@ from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from agents.prove.murders import Deed
 from agents.prove.run import Moment, OnMoment
@@ -17,8 +18,11 @@ def shown(console: Console, n_events: int) -> Iterator[OnMoment]:
     if not console.is_terminal:
         yield partial(_say, console)
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[bad]{task.description}[/bad]"))
-    with Progress(*columns, console=console, transient=True) as progress:
+    # What is done takes what room is left: three deeds at once would leave none for the bar.
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    text = TextColumn("[bad]{task.description}[/bad]", table_column=rest)
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), text)
+    with Progress(*columns, console=console, transient=True, expand=True) as progress:
         task = progress.add_task("", total=n_events)
 
         def update(moment: Moment) -> None:

@@ -1,7 +1,8 @@
 """A report as people read it in a terminal."""
 
-from typing import Any
+from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -11,6 +12,8 @@ from agents.prove.checker import FAULTS
 from agents.prove.report import Verdict
 
 _STYLES = {Verdict.EXACTLY_ONCE: "good", Verdict.BROKEN: "bad", Verdict.NOTHING_PROVEN: "middling"}
+
+_RECOVERY: Final = "Until all partitions of a worker moved again"
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -50,13 +53,19 @@ def _murders(report: dict[str, Any]) -> Table:
 
 
 def _recovery(report: dict[str, Any]) -> Table:
-    table = Table(title="Until all partitions of a worker moved again", title_justify="left", title_style="title")
-    for name in ("", "member", "times", "median", "worst", "never", "undisturbed", "median", "worst"):
-        table.add_column(name, justify="left" if name in {"", "member"} else "right")
-    for row in report["recovery"]:
-        never = f"[bad]{row['never']}[/bad]" if row["never"] else "-"
-        shown = (*_seconds(row), never, *_seconds(row["undisturbed"]))
-        table.add_row(row["kind"], row["membership"], *shown)
+    rows = report["recovery"]
+    some_never = any(row["never"] for row in rows)
+    # In 80 columns the first has to give way, and words it can be broken between.
+    table = Table(title=_RECOVERY, title_justify="left", title_style="title", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("member", no_wrap=True)
+    for name in ("times", "median", "worst", *(["never"] if some_never else []), "undisturbed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        never = [f"[bad]{row['never']}[/bad]" if row["never"] else "-"] if some_never else []
+        times, median, worst = _seconds(row["undisturbed"])
+        alone = f"{times}: {median}, {worst}" if row["undisturbed"]["times"] else "-"
+        table.add_row(row["kind"], row["membership"], *_seconds(row), *never, alone)
     return table
 
 

@@ -125,6 +125,21 @@ def test_a_long_name_of_a_topic_is_folded_and_not_cut() -> None:
     assert "/1@42" in shown
 
 
+def test_sources_are_counted_by_partition_where_there_is_little_room() -> None:
+    survey = Survey(Selection(), 0)
+    for partition in range(4):
+        made = headers_of(TasksFailed("x"), 0, topic="lexstream.documents", partition=partition)
+        survey.take(letter(partition, headers=made), replayed=False)
+    shown = drawn(counts_tables(survey), width=80)
+    assert all(f"lexstream.documents/{partition} " in shown for partition in range(4))
+
+
+def test_names_of_headers_are_shown_like_their_values() -> None:
+    made = letter(headers=headers_of(TasksFailed("x"), 0, original=[("n\x1b[31m\u202e", b"v\x9b")]))
+    shown = drawn(letter_details(made, replayed=False, n_bytes=9, as_hex=False))
+    assert "header n\\x1b[31m\\u202e v\\x9b" in shown
+
+
 def test_many_sources_are_cut_to_the_largest() -> None:
     survey = Survey(Selection(), 0)
     for number in range(30):

@@ -89,12 +89,15 @@ def counts_tables(survey: "Survey") -> Group:
 
 def _counts_table(name: str, counts: "Mapping[str, Counts]") -> Table:
     made = table(name, "#letters", "#replayed", "share", "newest")
+    _keep_whole(made, name)
     ranked = sorted(counts.items(), key=lambda each: -each[1].n_letters)
     total = sum(each.n_letters for each in counts.values())
     for label, each in ranked[:_MOST_ROWS]:
         replayed = f"{each.n_replayed:,}" if each.n_replayed else ""
         share = bar(each.n_letters / total)
-        made.add_row(Text(_name(label), "bad"), f"{each.n_letters:,}", replayed, share, _moment(each.newest_ms))
+        made.add_row(
+            Text(_folded(_name(label)), "bad"), f"{each.n_letters:,}", replayed, share, _moment(each.newest_ms)
+        )
     if rest := ranked[_MOST_ROWS:]:
         n_letters, n_replayed = sum(e.n_letters for _, e in rest), sum(e.n_replayed for _, e in rest)
         made.add_row(Text(f"and {len(rest):,} more", "quiet"), f"{n_letters:,}", f"{n_replayed:,}", "", "")
@@ -143,7 +146,7 @@ def letter_details(letter: "Letter", *, replayed: bool, n_bytes: int, as_hex: bo
         ("message", safe(facts.message)),
         (
             "attempts",
-            _failed_again(letter.attempts) or "never replayed before",
+            _failed_again(letter.attempts) or "no replay failed",
         ),
         ("sent back", "yes" if replayed else "no"),
         *_header_rows(original_headers(record.headers)),
@@ -154,7 +157,7 @@ def letter_details(letter: "Letter", *, replayed: bool, n_bytes: int, as_hex: bo
 
 def _header_rows(headers: list[tuple[str, bytes]]) -> list[tuple[str, str]]:
     rows = [
-        (f"header {safe(shorten(name, _NAME_CHARS))}", printable(value, _HEADER_CHARS))
+        (f"header {printable(name.encode(errors='backslashreplace'), _NAME_CHARS)}", printable(value, _HEADER_CHARS))
         for name, value in headers[:_MOST_HEADERS]
     ]
     more = len(headers) - _MOST_HEADERS
