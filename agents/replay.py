@@ -71,6 +71,11 @@ class Report:
         """How many letters it sent."""
         return self.reasons.total()
 
+    @property
+    def so_far(self) -> str:
+        """What to say where it ended early."""
+        return f"{self.n_letters:,} letters were sent back before: run it again, none is sent twice"
+
     def note(self, letters: Iterable[Letter]) -> None:
         """Count letters that were sent."""
         for letter in letters:
@@ -173,6 +178,7 @@ async def replay(
     *,
     most_attempts: int = MOST_ATTEMPTS,
     advanced: Advanced = lambda _done, _total: None,
+    report: Report | None = None,
 ) -> Report:
     """Send the chosen letters back that were not sent before.
 
@@ -181,6 +187,7 @@ async def replay(
         selection: Which letters.
         most_attempts: Leave out what was sent back this often and failed again.
         advanced: Hears how many of how many offsets were read.
+        report: What is returned; it says how far this got, also when this is cancelled.
 
     Raises:
         LexstreamError: If it ended early, with how far it got; what was sent is not sent again.
@@ -191,7 +198,7 @@ async def replay(
     async with _producer(settings) as producer:  # from now on no other replay sends anything
         replayed, targets = await read_replayed(client), await read_targets(settings)
         sender = TransactionSender(producer, replayed=replayed, targets=targets, settings=settings)
-        run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=sender)
+        run = _Run(selection, replayed, targets, most_attempts=most_attempts, sender=sender, report=report)
         return await run.over(client, advanced)
 
 
@@ -204,7 +211,7 @@ async def dry_run(
 ) -> Report:
     """Return what ``replay`` would do with the same arguments."""
     replayed, targets = await look_up_replayed(client), await read_targets(client.settings)
-    run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=NoSender())
+    run = _Run(selection, replayed, targets, most_attempts=most_attempts, sender=NoSender())
     return await run.over(client, advanced)
 
 
@@ -254,7 +261,14 @@ class _Run:
     """One pass over the letters."""
 
     def __init__(
-        self, selection: Selection, *, replayed: Replayed, targets: Targets, most_attempts: int, sender: Sender
+        self,
+        selection: Selection,
+        replayed: Replayed,
+        targets: Targets,
+        *,
+        most_attempts: int,
+        sender: Sender,
+        report: Report | None = None,
     ) -> None:
         self._selection = selection
         self._before = replayed.copy()
@@ -263,7 +277,7 @@ class _Run:
         self._sender = sender
         self._waiting: list[tuple[Letter, Outgoing]] = []
         self._n_bytes = 0
-        self._report = Report()
+        self._report = report or Report()
 
     async def over(self, client: Client, advanced: Advanced) -> Report:
         """Send the letters that are there now."""
@@ -281,7 +295,7 @@ class _Run:
         return self._report
 
     def _so_far(self, error: Exception) -> str:
-        return f"{error}; {self._report.n_letters:,} letters were sent back before: run it again, none is sent twice"
+        return f"{error}; {self._report.so_far}"
 
     def _chosen(self, letters: Iterable[Letter]) -> Iterator[tuple[Letter, Outgoing]]:
         for letter in letters:

@@ -147,19 +147,33 @@ def replay_letters(
     chosen = selection(cli, reason=reason, since=since, until=until, source=source)
     if chosen.reasons or chosen.sources:
         cli.run(survey_of(cli, chosen, n_newest=0)).require_reasons()
-    report = cli.run(_replay(cli, chosen, most_attempts=max_attempts, dry_run=dry_run))
+    report = _replayed(cli, chosen, most_attempts=max_attempts, dry_run=dry_run)
     _say(cli, report, sent=not dry_run)
     if report.refused and not report.n_letters:
         raise typer.Exit(1)
 
 
-async def _replay(cli: Cli, chosen: "Selection", *, most_attempts: int, dry_run: bool) -> "Report":
+def _replayed(cli: Cli, chosen: "Selection", *, most_attempts: int, dry_run: bool) -> "Report":
+    from agents.replay import Report
+
+    report = Report()
+    try:
+        return cli.run(_replay(cli, chosen, None if dry_run else report, most_attempts=most_attempts))
+    except KeyboardInterrupt:
+        if not dry_run:
+            cli.err.print(report.so_far, style="middling", markup=False)
+        raise
+
+
+async def _replay(cli: Cli, chosen: "Selection", report: "Report | None", *, most_attempts: int) -> "Report":
+    """Send letters back and note that in ``report``; without one, only say what would be sent."""
     from agents import replay
 
-    work = replay.dry_run if dry_run else replay.replay
     with reading(cli) as advanced:
         async with cli.client() as client:
-            return await work(client, chosen, most_attempts=most_attempts, advanced=advanced)
+            if report is None:
+                return await replay.dry_run(client, chosen, most_attempts=most_attempts, advanced=advanced)
+            return await replay.replay(client, chosen, most_attempts=most_attempts, advanced=advanced, report=report)
 
 
 def _say(cli: Cli, report: "Report", *, sent: bool) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -90,9 +91,12 @@ def _file_problem(error: OSError) -> str:
     from schemas.errors import DISK_FULL
 
     if isinstance(error, FileNotFoundError) and error.filename:
-        return f"no such file: {error.filename}"
+        folder = Path(error.filename).parent
+        return f"no such file: {error.filename}" if folder.is_dir() else f"no such folder: {folder}"
     place = f"{error.filename}: " if error.filename else ""
     what_to_do = "; free some and try again" if error.errno in DISK_FULL else ""
+    if isinstance(error, FileExistsError):
+        what_to_do = "; it stays as it is, give another name"
     return f"{place}{error.strerror or one_line(str(error))}{what_to_do}"
 
 

@@ -218,6 +218,8 @@ def test_an_unexpected_error_is_one_line_too() -> None:
         (InvalidInput(["a"]), ["a"]),
         (InvalidInput(["a", "b"]), ["2 problems:", "  a", "  b"]),
         (FileNotFoundError(2, "No such file or directory", "x.txt"), ["no such file: x.txt"]),
+        (FileNotFoundError(2, "No such file or directory", "/nosuch/x.txt"), ["no such folder: /nosuch"]),
+        (FileExistsError(17, "File exists", "x"), ["x: File exists; it stays as it is, give another name"]),
         (PermissionError(13, "Permission denied", "x.txt"), ["x.txt: Permission denied"]),
         (OSError(errno.EFBIG, "File too large", "x.txt"), ["x.txt: File too large; free some and try again"]),
         (ValueError("our mistake"), None),

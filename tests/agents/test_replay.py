@@ -13,6 +13,9 @@ from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents import replay as module
+from agents.cli.context import Cli
+from agents.cli.main import run
 from agents.client import Client
 from agents.letters import Letter, Selection, Source, parse_time
 from agents.replay import Refusal, Targets, TransactionSender, dry_run, message_of
@@ -320,3 +323,21 @@ async def test_a_replay_that_is_told_to_stop_leaves_no_transaction_open(monkeypa
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert producer.steps[-1] == "abort"
+
+
+def test_who_interrupts_a_replay_is_told_how_far_it_got(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Nowhere:
+        async def __aenter__(self) -> None: ...
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    async def interrupted(*_: object, report: module.Report, **__: object) -> None:
+        report.note(LETTERS)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "replay", interrupted)
+    monkeypatch.setattr(Cli, "client", lambda _: Nowhere())
+    assert run(["dead-letters", "replay"]) == 130
+    assert "4 letters were sent back before: run it again, none is sent twice" in capsys.readouterr().err
