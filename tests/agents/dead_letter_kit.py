@@ -57,7 +57,8 @@ def write(
     partition: int = 0,
 ) -> None:
     """Write keys, values and headers, and return when Kafka has them."""
-    producer = Producer({"bootstrap.servers": brokers, "message.max.bytes": 20_000_000})
+    # Idempotent: what is sent again must not come behind what was sent after it.
+    producer = Producer({"bootstrap.servers": brokers, "message.max.bytes": 20_000_000, "enable.idempotence": True})
     for key, value, headers in letters:
         while True:
             try:

@@ -29,7 +29,7 @@ def broker(tmp_path: Path) -> Iterator[LocalBroker]:
 
 
 def produce(brokers: str, topic: str, values: list[bytes]) -> None:
-    producer = Producer({"bootstrap.servers": brokers, "acks": "all"})
+    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
     for value in values:
         producer.produce(topic, value)
     assert producer.flush(20) == 0

@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,6 +12,7 @@ from rich.console import Console, RenderableType
 from agents.cli.render.content import content, hexdump, is_binary, printable
 from agents.cli.render.dead_letters import counts_tables, letter_details, letter_lines, letters_table
 from agents.cli.render.tally import Tally
+from agents.cli.render.text import moment
 from agents.letters import Letter, Selection
 from agents.survey import Survey
 from schemas.dead_letters import PREFIX, REPLAY_ATTEMPTS, REPLAYED_FROM, Headers
@@ -20,6 +22,9 @@ from tests.agents.records import record
 
 NASTY_TEXT = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e\u2066 \u200b\ufeff \x00\x08\r\n \U000e0041 \ufffd"
 NASTY = NASTY_TEXT.encode() + b"\xed\xa0\x80\xff"
+
+NOW_MS = 1_767_607_200_000
+MOMENT = moment(datetime.fromtimestamp(NOW_MS / 1000, UTC))
 
 
 def drawn(shown: RenderableType, *, width: int = 200) -> str:
@@ -129,9 +134,11 @@ def test_sources_are_counted_by_partition_where_there_is_little_room() -> None:
     survey = Survey(Selection(), 0)
     for partition in range(4):
         made = headers_of(TasksFailed("x"), 0, topic="lexstream.documents", partition=partition)
-        survey.take(letter(partition, headers=made), replayed=False)
+        survey.take(letter(partition, headers=made, at_ms=NOW_MS), replayed=partition == 3)
     shown = drawn(counts_tables(survey), width=80)
-    assert all(f"lexstream.documents/{partition} " in shown for partition in range(4))
+    rows = [line for line in shown.splitlines() if "lexstream.documents/" in line]
+    assert [line.split()[0] for line in rows] == [f"lexstream.documents/{partition}" for partition in range(4)]
+    assert all(MOMENT in line for line in rows)
 
 
 def test_names_of_headers_are_shown_like_their_values() -> None:

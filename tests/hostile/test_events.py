@@ -112,6 +112,7 @@ def publish(settings: Settings, many: Sequence[Message], journal: Journal) -> No
             {
                 "bootstrap.servers": settings.brokers,
                 "compression.type": compression,
+                "enable.idempotence": True,
                 "message.max.bytes": 100_000_000,
                 "queue.buffering.max.kbytes": 1_000_000,
                 "linger.ms": 20,

@@ -29,6 +29,7 @@ _FOLDED_CHARS = 40
 _HEADER_CHARS = 200
 _MOST_HEADERS = 50
 _MOST_ROWS = 15
+_SHARE_CELLS = 8
 
 
 def letters_table(letters: "Iterable[tuple[Letter, bool]]") -> Table:
@@ -88,19 +89,20 @@ def counts_tables(survey: "Survey") -> Group:
 
 
 def _counts_table(name: str, counts: "Mapping[str, Counts]") -> Table:
-    made = table(name, "#letters", "#replayed", "share", "newest")
-    _keep_whole(made, name)
     ranked = sorted(counts.items(), key=lambda each: -each[1].n_letters)
     total = sum(each.n_letters for each in counts.values())
+    any_replayed = any(each.n_replayed for each in counts.values())
+    made = table(name, "#letters", *(["#replayed"] if any_replayed else []), "share", "newest")
+    _keep_whole(made, name, "newest")
     for label, each in ranked[:_MOST_ROWS]:
-        replayed = f"{each.n_replayed:,}" if each.n_replayed else ""
-        share = bar(each.n_letters / total)
-        made.add_row(
-            Text(_folded(_name(label)), "bad"), f"{each.n_letters:,}", replayed, share, _moment(each.newest_ms)
-        )
+        what = Text(_folded(_name(label)), "bad")
+        share = bar(each.n_letters / total, width=_SHARE_CELLS)
+        replayed = [f"{each.n_replayed:,}" if each.n_replayed else ""] if any_replayed else []
+        made.add_row(what, f"{each.n_letters:,}", *replayed, share, _moment(each.newest_ms))
     if rest := ranked[_MOST_ROWS:]:
         n_letters, n_replayed = sum(e.n_letters for _, e in rest), sum(e.n_replayed for _, e in rest)
-        made.add_row(Text(f"and {len(rest):,} more", "quiet"), f"{n_letters:,}", f"{n_replayed:,}", "", "")
+        replayed = [f"{n_replayed:,}"] if any_replayed else []
+        made.add_row(Text(f"and {len(rest):,} more", "quiet"), f"{n_letters:,}", *replayed, "", "")
     return made
 
 
