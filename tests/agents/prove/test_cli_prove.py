@@ -118,7 +118,7 @@ def test_what_was_found_is_shown_also_where_it_cannot_be_written_any_more(
     assert run_program(["prove", "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     assert "✓ exactly once" in said.out
-    assert "no such file" in said.err
+    assert "no such folder" in said.err
 
 
 def test_how_and_what_is_murdered_can_be_chosen(orders: list[Order]) -> None:
