@@ -25,7 +25,7 @@ def imported(file: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_imports_go_one_way(package: str) -> None:
-    # Python 3.11 cannot parse inside of parsing: a future of an earlier test that is logged meanwhile, when it goes, does.
+    # Python 3.11 cannot parse while it parses, as the log does of an earlier test's future that is collected meanwhile.
     gc.collect()
     files = list((ROOT / package).rglob("*.py"))
     assert files

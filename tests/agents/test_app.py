@@ -36,6 +36,12 @@ async def test_nothing_listens_and_no_topics_are_made(settings: Settings) -> Non
     assert conf.broker_session_timeout < conf.broker_request_timeout
 
 
+async def test_a_home_that_is_missing_is_made(tmp_path: Path) -> None:
+    home = tmp_path / "not" / "there"
+    create_app(settings_of("nowhere:1", "ns", home), role="worker")
+    assert home.is_dir()
+
+
 class _Service:
     def __init__(self, said: list[str], name: str) -> None:
         self._said, self._name = said, name
