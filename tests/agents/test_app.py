@@ -4,10 +4,11 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agents.app import create_app, group_of, run_app
+from agents.app import _STOP_S, create_app, group_of, run_app
 from agents.settings import Settings
 from agents.topics import create_topics
 from schemas.errors import Fatal
@@ -124,6 +125,35 @@ async def test_an_app_that_still_starts_is_stopped_at_once_with_what_runs_beside
     stop.set()
     await asyncio.wait_for(running, 5)
     assert (app.stopped, said) == (True, ["+a", "-a"])
+
+
+@pytest.mark.broker
+async def test_a_rebalance_while_the_app_stops_does_not_hold_it_up(kafka: str, namespace: str, tmp_path: Path) -> None:
+    settings = settings_of(kafka, namespace, tmp_path)
+    await create_topics(settings, 1)
+    app, stop = create_app(settings, role="worker"), asyncio.Event()
+    app.agent(app.topic(settings.topics.control))(_take_nothing)
+    revoke, revoked = app._on_partitions_revoked, list[object]()
+
+    async def revoke_while_stopping(partitions: object) -> None:
+        stop.set()
+        while not app.should_stop:
+            await asyncio.sleep(0.01)
+        revoked.append(partitions)
+        await revoke(partitions)
+        await asyncio.sleep(0.1)
+        client = app.consumer._thread._consumer._client
+        client._loop.call_soon_threadsafe(client.force_metadata_update)  # as after a connection that broke
+
+    app._on_partitions_revoked = revoke_while_stopping
+    async with asyncio.timeout(0.8 * _STOP_S):
+        await run_app(app, [], stop)
+    assert revoked
+
+
+async def _take_nothing(stream: Any) -> None:
+    async for _ in stream:
+        pass
 
 
 @pytest.mark.broker
