@@ -137,8 +137,7 @@ async def test_a_rebalance_while_the_app_stops_does_not_hold_it_up(kafka: str, n
 
     async def revoke_while_stopping(partitions: object) -> None:
         stop.set()
-        while not app.should_stop:
-            await asyncio.sleep(0.01)
+        await app._stopped.wait()
         revoked.append(partitions)
         await revoke(partitions)
         await asyncio.sleep(0.1)
