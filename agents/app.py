@@ -55,7 +55,7 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
     settings.home.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
-    app = faust.App(
+    app: Any = faust.App(
         group_of(settings, role),
         **faust_options(settings),
         loop=asyncio.get_running_loop(),
