@@ -5,18 +5,19 @@ leader topic. Faust makes a folder when it starts and keeps nothing in it.
 """
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from agents.faust_consumer import guard_consumer
 from agents.guards import guard_clients
 from agents.kafka import faust_options
 from agents.settings import Settings
 from agents.stopping import Stopped, unless_told
-from schemas.errors import Fatal
+from schemas.errors import Fatal, InvalidSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,15 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     Args:
         settings: Addresses, group and timeouts.
         role: Which group the app's agents are in.
+
+    Raises:
+        InvalidSettings: If the home cannot be made.
     """
     import faust
 
     guard_clients(settings)
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
-    settings.home.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
+    _make(settings.home)  # Faust makes the last folder only
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     app: Any = faust.App(
         group_of(settings, role),
@@ -77,16 +81,15 @@ def create_app(settings: Settings, *, role: Role) -> Any:
         stream_processing_timeout=_A_MONTH_S,
         broker_max_poll_interval=24 * 3600.0,
     )
-    app._on_rebalance_when_stopped = _leave_the_consumer_alone
+    guard_consumer(app)
     return app
 
 
-def _leave_the_consumer_alone() -> None:
-    """Do nothing in a rebalance that comes while the app stops: its consumer is stopped in order by its own thread.
-
-    NOTE: Faust would close parts of it, and from another loop than theirs. Who assigns the partitions then waits for
-    topics that nothing looks up any more, and the app does not stop.
-    """
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings([f"home {home}: {error.strerror}; expected a folder that can be written to"]) from None
 
 
 async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) -> None:
@@ -135,11 +138,14 @@ async def _crash(app: Any) -> None:
 
 
 async def _stop_app(app: Any) -> None:
+    """Stop the app. NOTE: a cancellation only makes Faust go on to the next of its parts."""
+    stopping = asyncio.create_task(app.stop())
     try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_S) as patience:
-                await asyncio.create_task(app.stop())
-        if patience.expired():  # also where Faust goes on after the cancellation, as if nothing had been
+        await asyncio.wait({stopping}, timeout=_STOP_S)
+        if stopping.done():
+            stopping.result()
+        else:
             logger.warning("Faust did not stop within %.0f s; going on without it", _STOP_S, extra={"action": "stop"})
     finally:
+        stopping.cancel()
         shutil.rmtree(app.conf.datadir, ignore_errors=True)

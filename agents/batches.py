@@ -126,7 +126,7 @@ class GuardedBatch:
         logger.warning(
             "the records at offsets %d to %d come without content: %s", first, last, why, extra={"action": "unreadable"}
         )
-        problem = UnreadableRecord(f"{why}; key, value and headers are left out, they are only where the event was")
+        problem = UnreadableRecord(why)
         for offset in range(first, last + 1):
             yield _Unread(offset, self._batch.max_timestamp, self._batch.timestamp_type, problem)
 

@@ -1,30 +1,22 @@
-"""Closing aiokafka's connections and consumers at once, and without an error of their own.
+"""Closing aiokafka's connections at once.
 
 To close a connection by TLS both sides say farewell. Kafka reads nothing from a connection while it works on a request
-that came by it, and it works on a fetch until there is something to fetch, and on a request to join a group until all
-others have joined. asyncio would wait 30 s for the farewell, so whoever stops in a rebalance would wait, too.
-
-And a consumer that is stopped while it pauses after a fetch that failed ends with the cancellation of that pause. Faust
-takes that for its own, and does not stop.
+that came by it, and it works on a fetch until there is something to fetch. asyncio would wait 30 s for the farewell.
 """
 
-import asyncio
 from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.consumer.fetcher import Fetcher
 
 _close: Final = AIOKafkaConnection.close
-_close_fetcher: Final = Fetcher.close
 
 
 def guard_closing() -> None:
-    """Let no connection of this process wait for Kafka's farewell, and no consumer break off when it is stopped.
+    """Let no connection of this process wait for Kafka's farewell.
 
-    NOTE: aiokafka has no place for this; the version is pinned exactly, and the tests notice when the names are gone.
+    NOTE: aiokafka has no place for this; the version is pinned exactly, and the tests notice when the name is gone.
     """
     AIOKafkaConnection.close = close_connection
-    Fetcher.close = close_fetcher
 
 
 def close_connection(connection: Any, reason: Any = None, exc: BaseException | None = None) -> Any:
@@ -43,17 +35,3 @@ def close_connection(connection: Any, reason: Any = None, exc: BaseException | N
     if writer is not None:
         writer.transport.abort()
     return closed
-
-
-async def close_fetcher(fetcher: Any) -> None:
-    """Close what fetches for a consumer; only a cancellation of the caller's goes on to the caller."""
-    task = asyncio.current_task()
-    try:
-        await _close_fetcher(fetcher)
-    except asyncio.CancelledError:
-        if task is not None and task.cancelling():
-            raise
-    pending = list(fetcher._pending_tasks)
-    for each in pending:
-        each.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)

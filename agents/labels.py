@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
+from agents.batches import why_unreadable
 from agents.consumer import consuming
 from agents.patience import Remaining, patience_of
 from agents.settings import Settings
@@ -59,11 +60,13 @@ async def read_labels(settings: Settings, project: str) -> ProjectLabels:
     """Return all labelled documents that ``project`` has now.
 
     Raises:
-        DecodeError: If one of them cannot be read.
+        DecodeError: If one of them, or a record that may be one of them, cannot be read.
         InvalidInput: If Kafka does not let us read the topic.
         Unavailable: If Kafka does not answer, or somebody's import is open for too long.
     """
-    places = await _current(settings, project)
+    places, unreadable = await _current(settings, project)
+    if unreadable:
+        raise DecodeError(f"{unreadable}; what it says of the labels is not known")
     documents = [_document(document_id, place) for document_id, place in places.items()]
     documents.sort(key=lambda document: (document.position, document.id))
     digest = hashlib.sha256()
@@ -83,14 +86,19 @@ async def read_label_ids(settings: Settings, project: str) -> list[str]:
         InvalidInput: If Kafka does not let us read the topic. A controller leaves with that: no command is to blame.
         Unavailable: If Kafka does not answer, or somebody's import is open for too long.
     """
-    return sorted(await _current(settings, project))
+    places, _ = await _current(settings, project)
+    return sorted(places)
 
 
-async def _current(settings: Settings, project: str) -> dict[str, _Place]:
+async def _current(settings: Settings, project: str) -> tuple[dict[str, _Place], str | None]:
+    """Return where the documents of a project are, and what is wrong with a record that nobody can read."""
     prefix = f"{project}/".encode()
     found: dict[str, _Place] = {}
+    unreadable = None
     try:
         async for message in _all_messages(settings):
+            if why := why_unreadable(message):
+                unreadable = f"{message.topic}, partition {message.partition}, offset {message.offset}: {why}"
             if not message.key or not message.key.startswith(prefix):
                 continue
             document_id = message.key.removeprefix(prefix).decode("utf-8", "replace")
@@ -102,7 +110,7 @@ async def _current(settings: Settings, project: str) -> dict[str, _Place]:
         raise InvalidInput([not_allowed("read", [settings.topics.labels])]) from error
     except (KafkaError, OSError) as error:
         raise Unavailable(f"the labels cannot be read: {error!r}") from error
-    return found
+    return found, unreadable
 
 
 async def _all_messages(settings: Settings) -> AsyncIterator[ConsumerRecord]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
+from agents.batches import why_unreadable
 from agents.hanging_up import hang_up
 from agents.high_watermark import HighWatermark
 from agents.kafka import client_options
@@ -103,9 +104,21 @@ def decode_record(key: bytes, value: bytes | None) -> tuple[str, Record | None] 
         return None
     try:
         return name, None if value is None else kind.model_validate(orjson.loads(value))
-    except (orjson.JSONDecodeError, ValidationError):
-        logger.exception("registry record %s cannot be read and is left out", name)
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        _tell(f"record {name} cannot be read ({type(error).__name__})")
         return None
+
+
+def _tell_unreadable(messages: Sequence[Any]) -> None:
+    unreadable = [(message, why) for message in messages if (why := why_unreadable(message))]
+    if unreadable:
+        first, why = unreadable[0]
+        _tell(f"{len(unreadable)} records from offset {first.offset} cannot be read: {why}")
+
+
+def _tell(what: str) -> None:
+    """Tell of what is left out; on the terminal of a command, too, which shows nothing less critical."""
+    logger.critical("the registry may lack something: %s", what, extra={"action": "registry_unreadable"})
 
 
 def encode_record(record: Record) -> bytes:
@@ -256,6 +269,7 @@ class RegistryFollower:
             if not messages and consumer.partitions_for_topic(self._partition.topic) is None:
                 await self._assign(consumer)
                 continue
+            _tell_unreadable(messages)
             changes = dict(filter(None, (decode_record(m.key or b"", m.value) for m in messages)))
             if changes:
                 self.state = self.state.after(changes)

@@ -73,8 +73,8 @@ class Report:
 
     @property
     def so_far(self) -> str:
-        """What to say where it ended early."""
-        return f"{self.n_letters:,} letters were sent back before: run it again, none is sent twice"
+        """What to say where it ended early: what was being sent may have been sent."""
+        return f"at least {self.n_letters:,} letters were sent back: run it again, none is sent twice"
 
     def note(self, letters: Iterable[Letter]) -> None:
         """Count letters that were sent."""
@@ -198,7 +198,9 @@ async def replay(
     async with _producer(settings) as producer:  # from now on no other replay sends anything
         replayed, targets = await read_replayed(client), await read_targets(settings)
         sender = TransactionSender(producer, replayed=replayed, targets=targets, settings=settings)
-        run = _Run(selection, replayed, targets, most_attempts=most_attempts, sender=sender, report=report)
+        run = _Run(
+            selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=sender, report=report
+        )
         return await run.over(client, advanced)
 
 
@@ -211,7 +213,7 @@ async def dry_run(
 ) -> Report:
     """Return what ``replay`` would do with the same arguments."""
     replayed, targets = await look_up_replayed(client), await read_targets(client.settings)
-    run = _Run(selection, replayed, targets, most_attempts=most_attempts, sender=NoSender())
+    run = _Run(selection, replayed=replayed, targets=targets, most_attempts=most_attempts, sender=NoSender())
     return await run.over(client, advanced)
 
 
@@ -263,9 +265,9 @@ class _Run:
     def __init__(
         self,
         selection: Selection,
+        *,
         replayed: Replayed,
         targets: Targets,
-        *,
         most_attempts: int,
         sender: Sender,
         report: Report | None = None,

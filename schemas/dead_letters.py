@@ -7,7 +7,7 @@ are text in UTF-8; numbers are written in decimal.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from schemas.errors import DecodeError, EventError
 
@@ -19,6 +19,7 @@ REPLAYED_FROM = "lexstream-replayed-from"
 REPLAY_ATTEMPTS = "lexstream-replay-attempts"
 """Header of an event that was sent back: how often by now."""
 
+E = TypeVar("E", bound=EventError)
 Headers = list[tuple[str, bytes]]
 
 _NAMES = ("topic", "partition", "offset", "timestamp", "stage", "exception.class.name", "exception.message")
@@ -35,6 +36,11 @@ def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
         if last is not None:
             del kept[last]
     return kept
+
+
+def without_content(error: E) -> E:
+    """Return an error for a dead letter that cannot have the event's content, too."""
+    return type(error)(f"{error}; key, value and headers are left out, they are only where the event was")
 
 
 def dead_letter_headers(

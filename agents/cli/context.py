@@ -102,7 +102,11 @@ class Cli:
         from agents.guards import guard_clients
 
         quieten()
-        guard_clients(self.settings)
+        try:
+            guard_clients(self.settings)
+        except Exception:
+            work.close()  # or Python warns that nobody awaited it
+            raise
         return asyncio.run(work)
 
 

@@ -1,5 +1,6 @@
 """``lexstream dead-letters``: events that could not be enriched."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from agents.cli.context import Cli, command
 from agents.cli.listing import ListByDefault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from agents.letters import Letter, Selection
     from agents.replay import Report
@@ -91,14 +92,23 @@ def show(
 
     letter, replayed = cli.run(_read(cli, which))
     if save:
-        with save.open("xb") as file:
-            file.write(letter.record.value or b"")
+        _write_new(save, letter.record.value or b"")
     if cli.for_machines:
         cli.emit(_described(letter, replayed))
         return
     cli.out.print(letter_details(letter, replayed=replayed, n_bytes=max_bytes, as_hex=as_hex))
     if save:
         cli.out.print(f"\n[good]✓[/good] {letter.size:,} bytes in [name]{_escaped(save)}[/name]")
+
+
+def _write_new(path: Path, value: bytes) -> None:
+    from schemas.errors import InvalidInput
+
+    try:
+        with path.open("xb") as file:
+            file.write(value)
+    except FileExistsError:
+        raise InvalidInput([f"{path} exists and stays as it is; give another name"]) from None
 
 
 def _escaped(path: Path) -> str:
@@ -155,25 +165,23 @@ def replay_letters(
 
 def _replayed(cli: Cli, chosen: "Selection", *, most_attempts: int, dry_run: bool) -> "Report":
     from agents.replay import Report
+    from agents.replay import dry_run as only_say
+    from agents.replay import replay as send
 
     report = Report()
+    work = only_say if dry_run else partial(send, report=report)
     try:
-        return cli.run(_replay(cli, chosen, None if dry_run else report, most_attempts=most_attempts))
+        return cli.run(_pass_over(cli, partial(work, selection=chosen, most_attempts=most_attempts)))
     except KeyboardInterrupt:
         if not dry_run:
             cli.err.print(report.so_far, style="middling", markup=False)
         raise
 
 
-async def _replay(cli: Cli, chosen: "Selection", report: "Report | None", *, most_attempts: int) -> "Report":
-    """Send letters back and note that in ``report``; without one, only say what would be sent."""
-    from agents import replay
-
+async def _pass_over(cli: Cli, work: "Callable[..., Awaitable[Report]]") -> "Report":
     with reading(cli) as advanced:
         async with cli.client() as client:
-            if report is None:
-                return await replay.dry_run(client, chosen, most_attempts=most_attempts, advanced=advanced)
-            return await replay.replay(client, chosen, most_attempts=most_attempts, advanced=advanced, report=report)
+            return await work(client, advanced=advanced)
 
 
 def _say(cli: Cli, report: "Report", *, sent: bool) -> None:

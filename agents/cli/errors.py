@@ -87,16 +87,19 @@ def _fields(error: BaseException) -> list[str]:
     return shown_problems(error)  # type: ignore[arg-type]  # its class would cost the import of pydantic
 
 
+def missing(name: str) -> str:
+    """Say that a file is not there, or not even its folder."""
+    folder = Path(name).parent
+    return f"no such file: {name}" if folder.is_dir() else f"no such folder: {folder}"
+
+
 def _file_problem(error: OSError) -> str:
     from schemas.errors import DISK_FULL
 
     if isinstance(error, FileNotFoundError) and error.filename:
-        folder = Path(error.filename).parent
-        return f"no such file: {error.filename}" if folder.is_dir() else f"no such folder: {folder}"
+        return missing(error.filename)
     place = f"{error.filename}: " if error.filename else ""
     what_to_do = "; free some and try again" if error.errno in DISK_FULL else ""
-    if isinstance(error, FileExistsError):
-        what_to_do = "; it stays as it is, give another name"
     return f"{place}{error.strerror or one_line(str(error))}{what_to_do}"
 
 

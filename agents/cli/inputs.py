@@ -10,6 +10,7 @@ from typing import Any, Self
 import orjson
 from pydantic import ValidationError
 
+from agents.cli.errors import missing
 from agents.client import Outgoing
 from agents.registry import Registry
 from agents.settings import Settings
@@ -144,7 +145,7 @@ def find_sources(names: Sequence[str]) -> Found:
         elif path.exists():
             found.append(Source(path.name, path))
         else:
-            problems.append(f"no such file: {name}")
+            problems.append(missing(name))
     if problems:
         raise InvalidInput(problems)
     return Found(found, skipped)

@@ -14,7 +14,6 @@ from aiokafka.errors import KafkaError
 
 from agents.app import group_of
 from agents.consumer import consuming
-from agents.offsets import guard_offsets
 from agents.settings import Settings
 from schemas.errors import LexstreamError, Unavailable
 
@@ -107,7 +106,6 @@ async def committed_offset(settings: Settings, group: str, partition: TopicParti
         KafkaError: If Kafka refuses to answer.
         Unavailable: If it does not answer in time.
     """
-    guard_offsets()
     async with _answered(), consuming(settings, group_id=group) as consumer:
         found: int | None = await consumer.committed(partition)
         return found

@@ -15,7 +15,7 @@ from agents.routing import Routes, routed_topics
 from agents.serving import Answerers, Key, Served
 from schemas.codecs.json import encode_object
 from schemas.control_events import ControlEvent, EventType
-from schemas.dead_letters import dead_letter_headers, is_replayed
+from schemas.dead_letters import dead_letter_headers, is_replayed, without_content
 from schemas.documents import DocumentEvent
 from schemas.enriched import MODEL_HEADER, SOURCE_HEADER, EnrichedDocument, Source
 from schemas.errors import (
@@ -210,7 +210,7 @@ class Answering:
         message = outgoing(self._dead_letters, record.partition, key=record.key, value=record.value, headers=headers)
         if message.n_bytes > (limit := self._limit(self._dead_letters)):
             if isinstance(error, OversizedEvent) and (record.value or record.key or record.headers):
-                return self._dead_letter(_Emptied.of(record), _without_content(error))
+                return self._dead_letter(_Emptied.of(record), without_content(error))
             raise Fatal(
                 f"the dead letter of {record.topic}/{record.partition}/{record.offset} takes {message.n_bytes} bytes, "
                 f"{self._dead_letters} takes at most {limit}: raise its max.message.bytes above that of {record.topic}"
@@ -258,10 +258,6 @@ class _Emptied:
     @classmethod
     def of(cls, record: Record) -> "_Emptied":
         return cls(record.topic, record.partition, record.offset, record.timestamp)
-
-
-def _without_content(error: OversizedEvent) -> OversizedEvent:
-    return OversizedEvent(f"{error}; key, value and headers are left out, they are only where the event was")
 
 
 def _nobody(record: Record, answerers: Answerers) -> EventError:

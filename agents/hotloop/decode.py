@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from agents.batches import why_unreadable
+from schemas.dead_letters import without_content
 from schemas.documents import DocumentEvent
 from schemas.errors import EventError, OversizedEvent
 
@@ -68,7 +69,7 @@ class Decoder:
 
     def _content(self, record: Record, n_bytes: int) -> DocumentEvent | EventError:
         if why := why_unreadable(record):
-            return why
+            return without_content(why)
         if n_bytes > self._max_bytes:
             return OversizedEvent(f"the event has {n_bytes} bytes, expected at most {self._max_bytes}")
         try:

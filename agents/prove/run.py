@@ -222,7 +222,12 @@ class _Run:
         self._reader.start()
         self._straggler.start()
         self._until(self._operator.deployed, "waiting for the first deployment", "nobody deployed the first model")
-        self._until(self._workers.all_at_work, "waiting for the workers", "not every worker got something to read")
+        self._until(
+            self._workers.all_at_work,
+            "waiting for the workers",
+            "not every worker got something to read",
+            within_s=_FIRST_S * self._order.n_workers,  # they start side by side
+        )
         self._publisher.start()
         self._until(self._reader.first.is_set, "waiting for the first output", "nothing came out")
         while not self._over():
@@ -231,14 +236,14 @@ class _Run:
         self._finish()
         return self._findings(time.monotonic() - began)
 
-    def _until(self, condition: Callable[[], bool], doing: str, problem: str) -> None:
+    def _until(self, condition: Callable[[], bool], doing: str, problem: str, *, within_s: float = _FIRST_S) -> None:
         self._moment(doing)
-        end = time.monotonic() + _FIRST_S
+        end = time.monotonic() + within_s
         while not condition():
             self._look_after_all(swaps=False)
             self._check()
             if time.monotonic() > end:
-                raise LexstreamError(f"{problem} within {_FIRST_S:.0f} s")
+                raise LexstreamError(f"{problem} within {within_s:.0f} s")
             time.sleep(_TICK_S)
 
     def _tick(self) -> None:

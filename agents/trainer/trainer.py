@@ -28,7 +28,7 @@ from agents.trainer.outcome import (
     progress_event,
     started,
 )
-from agents.trainer.patience import persist, trained
+from agents.trainer.retrying import retried, trained
 from agents.trainer.work import Cancelled, Workshop
 from agents.writer import Entry, Writer, event_entry, producer_options
 from schemas.base import now
@@ -147,16 +147,16 @@ class Trainer:
         self, job_id: str, writer: Writer, offset: tuple[TopicPartition, int], *, lost: asyncio.Event
     ) -> None:
         began_s = time.monotonic()
-        job = await persist(lambda: self._begin(job_id, writer, offset), lost)
+        job = await retried(lambda: self._begin(job_id, writer, offset), lost)
         if job is None:
             return
         logger.info("job %s of project %s begins", job.id, job.project, extra={"action": "job", "job_id": job.id})
         how = await trained(lambda: self._workshop.train(job, self._relay(job), lost=lost), lost)
         duration_s = time.monotonic() - began_s
-        outcome = await persist(lambda: self._end(job, how, writer, offset, duration_s=duration_s), lost)
+        outcome = await retried(lambda: self._end(job, how, writer, offset, duration_s=duration_s), lost)
         await asyncio.to_thread(self._delete_checkpoints, job.id)
         # What was written is not decided again when this fails.
-        registry = await persist(lambda: self._look_again(outcome, writer, lost=lost), asyncio.Event())
+        registry = await retried(lambda: self._look_again(outcome, writer, lost=lost), asyncio.Event())
         await asyncio.to_thread(delete_garbage, self._store, _garbage(outcome, how, registry))
         events = ", ".join(event.event for event in outcome.events) or "nothing to write"
         logger.info("job %s ended: %s", job.id, events, extra={"action": "job_end", "job_id": job.id})

@@ -1,17 +1,17 @@
 """Faust on our own event loop: what it must leave alone, and how it ends."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agents.app import _STOP_S, create_app, group_of, run_app
+from agents.app import create_app, group_of, run_app
 from agents.settings import Settings
 from agents.topics import create_topics
-from schemas.errors import Fatal
+from schemas.errors import Fatal, InvalidSettings
 from tests.agents.control_kit import Outside, settings_of
 
 
@@ -41,6 +41,12 @@ async def test_a_home_that_is_missing_is_made(tmp_path: Path) -> None:
     home = tmp_path / "not" / "there"
     create_app(settings_of("nowhere:1", "ns", home), role="worker")
     assert home.is_dir()
+
+
+async def test_a_home_that_cannot_be_made_is_a_setting_to_change(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidSettings, match=r"^home .*file/home: Not a directory; expected a folder"):
+        create_app(settings_of("nowhere:1", "ns", tmp_path / "file" / "home"), role="worker")
 
 
 class _Service:
@@ -127,32 +133,25 @@ async def test_an_app_that_still_starts_is_stopped_at_once_with_what_runs_beside
     assert (app.stopped, said) == (True, ["+a", "-a"])
 
 
-@pytest.mark.broker
-async def test_a_rebalance_while_the_app_stops_does_not_hold_it_up(kafka: str, namespace: str, tmp_path: Path) -> None:
-    settings = settings_of(kafka, namespace, tmp_path)
-    await create_topics(settings, 1)
-    app, stop = create_app(settings, role="worker"), asyncio.Event()
-    app.agent(app.topic(settings.topics.control))(_take_nothing)
-    revoke, revoked = app._on_partitions_revoked, list[object]()
+class _Stuck(_Starting):
+    """An app of which two parts do not stop; mode takes a cancellation for the end of one."""
 
-    async def revoke_while_stopping(partitions: object) -> None:
-        stop.set()
-        await app._stopped.wait()
-        revoked.append(partitions)
-        await revoke(partitions)
-        await asyncio.sleep(0.1)
-        client = app.consumer._thread._consumer._client
-        client._loop.call_soon_threadsafe(client.force_metadata_update)  # as after a connection that broke
-
-    app._on_partitions_revoked = revoke_while_stopping
-    async with asyncio.timeout(0.8 * _STOP_S):
-        await run_app(app, [], stop)
-    assert revoked
+    async def stop(self) -> None:
+        for _ in range(2):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
 
 
-async def _take_nothing(stream: Any) -> None:
-    async for _ in stream:
-        pass
+async def test_an_app_that_does_not_stop_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agents.app._STOP_S", 0.01)
+    app, stop = _Stuck(), asyncio.Event()
+    running = asyncio.create_task(run_app(app, [], stop))
+    await app.begun.wait()
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert "Faust did not stop within" in caplog.text
 
 
 @pytest.mark.broker

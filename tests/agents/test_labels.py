@@ -9,12 +9,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
-from agents.labels import label_entry, read_label_ids
+from agents.guards import guard_clients
+from agents.labels import label_entry, read_label_ids, read_labels
 from agents.settings import Settings
-from schemas.errors import Unavailable
+from schemas.errors import DecodeError, Unavailable
 from schemas.labels import LabelledDocument
 from tests.agents.control_kit import settings_of
 from tests.broker import create_topics
+from tests.hostile.raw_batches import Message, RawBatch, send_raw
 
 pytestmark = pytest.mark.broker
 
@@ -116,3 +118,16 @@ async def test_a_kafka_that_is_away_is_told_as_such(
     with pytest.raises(Unavailable, match="Kafka sent nothing"):
         await read_label_ids(settings, "loans")
     await importing.abort_transaction()
+
+
+async def test_labels_that_may_lack_a_document_are_told_and_can_be_deleted(
+    settings: Settings, producers: list[AIOKafkaProducer]
+) -> None:
+    guard_clients(settings)
+    async with producers[0].transaction():
+        await write(producers[0], settings, "whole")
+    broken = RawBatch([Message(b"{}", headers=[("HEADER", b"")])], replaced={b"HEADER": b"\xff\xfe\xfd\xfcAB"})
+    await asyncio.to_thread(send_raw, settings.brokers, settings.topics.labels, [(1, broken)])
+    with pytest.raises(DecodeError, match=r"labels, partition 1, offset 0: the client cannot read it \(Unicode"):
+        await read_labels(settings, "loans")
+    assert await read_label_ids(settings, "loans") == ["whole"]

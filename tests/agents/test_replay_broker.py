@@ -139,7 +139,7 @@ def test_a_letter_is_shown_and_its_exact_bytes_are_saved(
     assert "ff 76 61 6c 75 65 20 31" in shown
     assert (tmp_path / "event.bin").read_bytes() == b"\xffvalue 1"
     assert run(["dead-letters", "show", "0:1", "--save", "event.bin"]) == 1
-    assert "event.bin: File exists" in capsys.readouterr().err
+    assert "event.bin exists and stays as it is" in capsys.readouterr().err
     assert cli("show", "0:0")["value"] == {"base64": "/3ZhbHVlIDA="}
     for absent in ("0:2", "9:0"):
         assert run(["dead-letters", "show", absent]) == 1

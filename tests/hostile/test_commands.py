@@ -127,7 +127,7 @@ async def test_each_hostile_command_is_answered_and_the_controller_goes_on(
 @pytest.mark.broker
 @pytest.mark.slow
 def test_what_nobody_can_read_keeps_neither_a_worker_nor_a_command_from_the_rest(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     topics = settings.topics
     unreadable = RawBatch([Message(b"{}", headers=[("HEADER", b"")])], replaced={b"HEADER": b"\xff\xfe\xfd\xfcAB"})
@@ -139,6 +139,7 @@ def test_what_nobody_can_read_keeps_neither_a_worker_nor_a_command_from_the_rest
     place = ["--brokers", settings.brokers, "--namespace", settings.namespace]
     assert run([*place, "project", "list", "--json"]) == 0
     assert "loans" in capsys.readouterr().out
+    assert "the registry may lack something: 2 records from offset 0 cannot be read: the client" in caplog.text
     assert (
         run([*place, "watch", "--topic", "control-events", "--from-beginning", "--count", "2", "--timeout", "20"]) == 0
     )

@@ -106,6 +106,17 @@ def test_whose_partitions_stand_still_is_read_off_the_victims_log(workers: Worke
     assert partitions_of(victim) == [], "the new process has none yet"
 
 
+def test_all_are_at_work_when_each_that_lives_has_partitions(workers: Workers) -> None:
+    first, second = workers.slots
+    got = json.dumps({"action": "assigned", "partitions": ["n.documents/0"]}) + "\n"
+    first.log.write_text(got)
+    assert not workers.all_at_work()
+    second.log.write_text(got)
+    assert workers.all_at_work()
+    workers.kill(second)
+    assert not workers.all_at_work()
+
+
 def test_trainers_are_murdered_and_workers_spared(workers: Workers, tmp_path: Path) -> None:
     trainers, clock = Workers({"settings": {}}, tmp_path, ("x",), "trainer"), Clock()
     murderer = Murderer(workers, None, now_s=clock, trainers=trainers)

@@ -127,7 +127,7 @@ async def end(kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(module, "Writer", lambda *_, **__: kafka)
     monkeypatch.setattr(module, "AIOKafkaProducer", lambda **_: None)
-    monkeypatch.setattr("agents.trainer.patience.asyncio.sleep", no_pause)
+    monkeypatch.setattr("agents.trainer.retrying.asyncio.sleep", no_pause)
     all_of_it: Any = kafka
     trainer = Trainer(settings, all_of_it, all_of_it, name="t", leave=leave)
     monkeypatch.setattr(trainer, "_workshop", kafka)

@@ -6,7 +6,7 @@ import errno
 import pytest
 
 from agents.trainer.child import Ended, Failed, Succeeded
-from agents.trainer.patience import trained
+from agents.trainer.retrying import trained
 from schemas.errors import Fenced, NoSpace, Unavailable
 
 NEVER = asyncio.Event()
@@ -30,7 +30,7 @@ class Training:
 
 def training_of(monkeypatch: pytest.MonkeyPatch, *errors: BaseException) -> Training:
     made = Training(*errors)
-    monkeypatch.setattr("agents.trainer.patience.asyncio.sleep", made.sleep)
+    monkeypatch.setattr("agents.trainer.retrying.asyncio.sleep", made.sleep)
     return made
 
 
@@ -68,7 +68,7 @@ async def test_a_store_that_has_room_again_fails_nothing(monkeypatch: pytest.Mon
 async def test_a_job_that_is_lost_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     training, lost = training_of(monkeypatch, Unavailable("away"), Unavailable("away")), asyncio.Event()
     monkeypatch.setattr(training, "sleep", lambda _seconds: asyncio.to_thread(lost.set))
-    monkeypatch.setattr("agents.trainer.patience.asyncio.sleep", training.sleep)
+    monkeypatch.setattr("agents.trainer.retrying.asyncio.sleep", training.sleep)
     with pytest.raises(Fenced):
         await trained(training, lost)
     assert len(training.errors) == 1

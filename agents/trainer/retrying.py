@@ -1,4 +1,4 @@
-"""What a trainer waits for: Kafka and the store without end, this machine's own refusals for a while."""
+"""Trying again in a trainer: as long as Kafka or the store is away, and a while where this machine refuses."""
 
 import asyncio
 import logging
@@ -29,14 +29,14 @@ async def trained(train: Callable[[], Awaitable[Ended | Cancelled]], lost: async
         Fenced: If another trainer has the job.
     """
     try:
-        return await persist(train, lost, most_os_errors=_MOST_OS_ERRORS)
+        return await retried(train, lost, most_os_errors=_MOST_OS_ERRORS)
     except NoSpace as error:
         return Failed([f"{error}; then train again"])
     except OSError as error:
         return Failed([f"the trainer could not prepare or start it: {error.strerror or type(error).__name__}"])
 
 
-async def persist(work: Callable[[], Awaitable[T]], lost: asyncio.Event, *, most_os_errors: int | None = None) -> T:
+async def retried(work: Callable[[], Awaitable[T]], lost: asyncio.Event, *, most_os_errors: int | None = None) -> T:
     """Return what ``work`` gives, trying again for as long as Kafka or the store is away and the job is ours.
 
     Raises:
