@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from agents.faust_consumer import guard_consumer
 from agents.guards import guard_clients
+from agents.hanging_up import ended
 from agents.kafka import faust_options
 from agents.settings import Settings
 from agents.stopping import Stopped, unless_told
@@ -26,6 +27,8 @@ _GROUPS: dict[Role, str] = {"worker": "control", "trainer": "trainer"}
 _A_MONTH_S = 30 * 24 * 3600.0
 _REBALANCE_TIMEOUT_S = 20.0
 _STOP_S = 10.0
+_STUCK_S = 0.2
+_MOST_STUCK = 10
 
 
 class Service(Protocol):
@@ -57,7 +60,7 @@ def create_app(settings: Settings, *, role: Role) -> Any:
 
     guard_clients(settings)
     folder = settings.home / "faust"  # Faust wants one; there are no tables to put into it
-    _make(settings.home)  # Faust makes the last folder only
+    _make(folder)
     instance = settings.group_instance_id and f"{settings.group_instance_id}-{_GROUPS[role]}"
     app: Any = faust.App(
         group_of(settings, role),
@@ -85,11 +88,12 @@ def create_app(settings: Settings, *, role: Role) -> Any:
     return app
 
 
-def _make(home: Path) -> None:
+def _make(folder: Path) -> None:
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidSettings([f"home {home}: {error.strerror}; expected a folder that can be written to"]) from None
+        problem = f"home: {folder} cannot be made ({error.strerror}); expected a folder that can be written to"
+        raise InvalidSettings([problem]) from None
 
 
 async def run_app(app: Any, services: Sequence[Service], stop: asyncio.Event) -> None:
@@ -138,7 +142,6 @@ async def _crash(app: Any) -> None:
 
 
 async def _stop_app(app: Any) -> None:
-    """Stop the app. NOTE: a cancellation only makes Faust go on to the next of its parts."""
     stopping = asyncio.create_task(app.stop())
     try:
         await asyncio.wait({stopping}, timeout=_STOP_S)
@@ -146,6 +149,14 @@ async def _stop_app(app: Any) -> None:
             stopping.result()
         else:
             logger.warning("Faust did not stop within %.0f s; going on without it", _STOP_S, extra={"action": "stop"})
+            await _abandon(stopping)
     finally:
         stopping.cancel()
         shutil.rmtree(app.conf.datadir, ignore_errors=True)
+
+
+async def _abandon(stopping: "asyncio.Task[None]") -> None:
+    """Cancel for each part that does not stop: a cancellation only makes Faust go on to the next one."""
+    for _ in range(_MOST_STUCK):
+        if not stopping.done():
+            await ended(stopping, within_s=_STUCK_S)

@@ -5,12 +5,16 @@ another thread than theirs: whoever assigns the partitions then waits for topics
 it would wait until all others have joined, and take for its own a cancellation that aiokafka ends with.
 """
 
+import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
-from agents.hanging_up import hang_up
+from agents.hanging_up import ended, hang_up
 
 logger = logging.getLogger(__name__)
+
+_CALLS_S: Final = 1.0
+"""For what was asked of the consumer by other threads."""
 
 
 def guard_consumer(app: Any) -> None:
@@ -32,7 +36,7 @@ def _leave_it_alone() -> None:
 async def _stop_in_thread(thread: Any) -> None:
     from faust.transport.consumer import ConsumerThread
 
-    await ConsumerThread.on_thread_stop(thread)
+    await ended(asyncio.create_task(ConsumerThread.on_thread_stop(thread)), within_s=_CALLS_S)
     if thread._consumer is not None:
         try:
             await hang_up(thread._consumer)

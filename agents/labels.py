@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from agents.writer import Entry
 from schemas.errors import DecodeError, InvalidInput, Unavailable
 from schemas.labels import LabelledDocument
 
+logger = logging.getLogger(__name__)
+
 _FETCH_BYTES = 8 * 1024 * 1024
 _ANSWER_S = 5.0
 
@@ -31,11 +34,22 @@ class ProjectLabels:
         documents: The documents.
         digest: Of all of them.
         offsets: For each partition of the labels topic that holds some: the first and the last of their offsets.
+        unreadable: The first record of the topic that cannot be read, and why. Nobody knows whose document it is.
     """
 
     documents: tuple[LabelledDocument, ...]
     digest: str
     offsets: Mapping[int, tuple[int, int]]
+    unreadable: str | None = None
+
+    def require_all(self) -> None:
+        """Refuse to go on with what may not be all.
+
+        Raises:
+            DecodeError: If a record of the topic cannot be read.
+        """
+        if self.unreadable:
+            raise DecodeError(f"the labels may lack a document: {self.unreadable}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +74,11 @@ async def read_labels(settings: Settings, project: str) -> ProjectLabels:
     """Return all labelled documents that ``project`` has now.
 
     Raises:
-        DecodeError: If one of them, or a record that may be one of them, cannot be read.
+        DecodeError: If one of them cannot be read.
         InvalidInput: If Kafka does not let us read the topic.
         Unavailable: If Kafka does not answer, or somebody's import is open for too long.
     """
     places, unreadable = await _current(settings, project)
-    if unreadable:
-        raise DecodeError(f"{unreadable}; what it says of the labels is not known")
     documents = [_document(document_id, place) for document_id, place in places.items()]
     documents.sort(key=lambda document: (document.position, document.id))
     digest = hashlib.sha256()
@@ -76,7 +88,7 @@ async def read_labels(settings: Settings, project: str) -> ProjectLabels:
     for place in places.values():
         first, last = offsets.get(place.partition, (place.offset, place.offset))
         offsets[place.partition] = min(first, place.offset), max(last, place.offset)
-    return ProjectLabels(tuple(documents), f"sha256:{digest.hexdigest()}", dict(sorted(offsets.items())))
+    return ProjectLabels(tuple(documents), f"sha256:{digest.hexdigest()}", dict(sorted(offsets.items())), unreadable)
 
 
 async def read_label_ids(settings: Settings, project: str) -> list[str]:
@@ -91,14 +103,14 @@ async def read_label_ids(settings: Settings, project: str) -> list[str]:
 
 
 async def _current(settings: Settings, project: str) -> tuple[dict[str, _Place], str | None]:
-    """Return where the documents of a project are, and what is wrong with a record that nobody can read."""
+    """Return where the documents of a project are, and the first record that nobody can read; that is told, too."""
     prefix = f"{project}/".encode()
     found: dict[str, _Place] = {}
     unreadable = None
     try:
         async for message in _all_messages(settings):
             if why := why_unreadable(message):
-                unreadable = f"{message.topic}, partition {message.partition}, offset {message.offset}: {why}"
+                unreadable = unreadable or f"{message.topic}/{message.partition} offset {message.offset}: {why}"
             if not message.key or not message.key.startswith(prefix):
                 continue
             document_id = message.key.removeprefix(prefix).decode("utf-8", "replace")
@@ -110,6 +122,8 @@ async def _current(settings: Settings, project: str) -> tuple[dict[str, _Place],
         raise InvalidInput([not_allowed("read", [settings.topics.labels])]) from error
     except (KafkaError, OSError) as error:
         raise Unavailable(f"the labels cannot be read: {error!r}") from error
+    if unreadable:  # on the terminal of a command, too, which shows only what is critical
+        logger.critical("the labels may lack a document: %s", unreadable, extra={"action": "labels_unreadable"})
     return found, unreadable
 
 

@@ -18,6 +18,8 @@ from agents.hanging_up import hang_up
 from agents.high_watermark import HighWatermark
 from agents.kafka import client_options
 from agents.settings import Settings
+from schemas.codecs.validation import explain
+from schemas.errors import DecodeError, EventError
 from schemas.records import (
     RECORD_TYPES,
     CommandRecord,
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """Between two looks for a topic that is missing."""
+_NAME_CHARS = 100
 R = TypeVar("R", bound=Record)
 
 
@@ -97,28 +100,41 @@ def watch(task: "asyncio.Task[Any]", failed: Callable[[BaseException], None]) ->
 
 
 def decode_record(key: bytes, value: bytes | None) -> tuple[str, Record | None] | None:
-    """Read one message of the registry topic, or ``None`` for one that is not ours to understand."""
+    """Read one message of the registry topic; return ``None`` for one that is not ours to understand.
+
+    Raises:
+        DecodeError: If it is ours and cannot be read; the message is safe to print.
+    """
     name = key.decode("utf-8", "replace")
     kind = RECORD_TYPES.get(name.partition("/")[0])
     if kind is None:
         return None
     try:
         return name, None if value is None else kind.model_validate(orjson.loads(value))
-    except (orjson.JSONDecodeError, ValidationError) as error:
-        _tell(f"record {name} cannot be read ({type(error).__name__})")
-        return None
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"record {name[:_NAME_CHARS]!a} is no JSON") from error
+    except ValidationError as error:
+        raise DecodeError(f"record {name[:_NAME_CHARS]!a}: {explain(error)}") from error
 
 
-def _tell_unreadable(messages: Sequence[Any]) -> None:
-    unreadable = [(message, why) for message in messages if (why := why_unreadable(message))]
-    if unreadable:
-        first, why = unreadable[0]
-        _tell(f"{len(unreadable)} records from offset {first.offset} cannot be read: {why}")
+def _changes(messages: Sequence[Any]) -> dict[str, Record | None]:
+    """Return what messages change. What cannot be read is left out, and told.
 
-
-def _tell(what: str) -> None:
-    """Tell of what is left out; on the terminal of a command, too, which shows nothing less critical."""
-    logger.critical("the registry may lack something: %s", what, extra={"action": "registry_unreadable"})
+    On the terminal of a command, too, which shows only what is critical: the state may lack something.
+    """
+    changes: dict[str, Record | None] = {}
+    problems: list[tuple[int, EventError]] = []
+    for message in messages:
+        try:
+            if why := why_unreadable(message):
+                raise why
+            changes |= dict(filter(None, [decode_record(message.key or b"", message.value)]))
+        except EventError as error:
+            problems.append((message.offset, error))
+    if problems:
+        words = "the registry may lack something: %d records cannot be read, the first at offset %d: %s"
+        logger.critical(words, len(problems), *problems[0], extra={"action": "registry_unreadable"})
+    return changes
 
 
 def encode_record(record: Record) -> bytes:
@@ -269,9 +285,7 @@ class RegistryFollower:
             if not messages and consumer.partitions_for_topic(self._partition.topic) is None:
                 await self._assign(consumer)
                 continue
-            _tell_unreadable(messages)
-            changes = dict(filter(None, (decode_record(m.key or b"", m.value) for m in messages)))
-            if changes:
+            if changes := _changes(messages):
                 self.state = self.state.after(changes)
                 for listener in self._listeners:
                     listener(self.state)

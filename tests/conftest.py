@@ -7,6 +7,8 @@ from typing import NoReturn
 import pytest
 
 from agents import leaving
+from agents.guards import guard_clients
+from agents.settings import Settings
 from tests.broker import kafka, namespace
 
 __all__ = ["kafka", "namespace"]
@@ -20,6 +22,12 @@ def _loggers_as_at_first() -> Iterator[None]:
     _reset_loggers()
     yield
     _reset_loggers()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _guarded() -> None:
+    """As each process of ours does first."""
+    guard_clients(Settings())
 
 
 @pytest.fixture(autouse=True)

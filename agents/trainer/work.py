@@ -82,6 +82,7 @@ class Workshop:
 
     async def _prepare(self, job: JobRecord, folder: Path) -> None:
         registry, labels = await self._present(job.project)
+        labels.require_all()
         extra = {"action": "training_data", "offsets": labels.offsets, "digest": labels.digest}
         logger.info("job %s has %d documents", job.id, len(labels.documents), extra=extra)
         await asyncio.to_thread(_write, folder, registry, job, list(labels.documents), self._settings.store_url)

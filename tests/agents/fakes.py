@@ -1,6 +1,7 @@
 """A consumer and producers that keep their word without a broker."""
 
 import asyncio
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,7 @@ class Part:
     """Of a client: can be closed."""
 
     closed = False
+    _pending_tasks: Set["asyncio.Task[Any]"] = frozenset()
 
     async def close(self) -> None:
         self.closed = True

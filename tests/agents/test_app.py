@@ -44,9 +44,9 @@ async def test_a_home_that_is_missing_is_made(tmp_path: Path) -> None:
 
 
 async def test_a_home_that_cannot_be_made_is_a_setting_to_change(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InvalidSettings, match=r"^home .*file/home: Not a directory; expected a folder"):
-        create_app(settings_of("nowhere:1", "ns", tmp_path / "file" / "home"), role="worker")
+    (tmp_path / "faust").touch()
+    with pytest.raises(InvalidSettings, match=r"^home: .*/faust cannot be made \(File exists\); expected a folder"):
+        create_app(settings_of("nowhere:1", "ns", tmp_path), role="worker")
 
 
 class _Service:
@@ -134,23 +134,26 @@ async def test_an_app_that_still_starts_is_stopped_at_once_with_what_runs_beside
 
 
 class _Stuck(_Starting):
-    """An app of which two parts do not stop; mode takes a cancellation for the end of one."""
+    """An app of which four parts do not stop; mode takes a cancellation for the end of one."""
 
     async def stop(self) -> None:
-        for _ in range(2):
+        for _ in range(4):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
+        self.stopped = True
 
 
 async def test_an_app_that_does_not_stop_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("agents.app._STOP_S", 0.01)
+    monkeypatch.setattr("agents.app._STUCK_S", 0.01)
     app, stop = _Stuck(), asyncio.Event()
     running = asyncio.create_task(run_app(app, [], stop))
     await app.begun.wait()
     stop.set()
     await asyncio.wait_for(running, 5)
+    assert app.stopped
     assert "Faust did not stop within" in caplog.text
 
 

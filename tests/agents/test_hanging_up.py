@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents import hanging_up as module
@@ -29,6 +30,8 @@ SOON_S = 0.2
 
 
 class Consumer:
+    _coordinator = None
+
     def __init__(self, error: BaseException | None = None, *, ends: bool = True) -> None:
         self._client, self._fetcher = Part(), Part()
         self._error = error
@@ -56,6 +59,19 @@ async def test_a_cancellation_of_the_consumers_own_is_none_of_the_callers_and_le
     consumer = Consumer(asyncio.CancelledError())
     await hang_up(consumer)
     assert consumer.let_go
+
+
+async def test_of_all_that_is_being_fetched_nothing_goes_on() -> None:
+    consumer = Consumer(asyncio.CancelledError())
+    fetching = [asyncio.create_task(asyncio.sleep(99)) for _ in range(3)]
+    fetcher: Any = Fetcher.__new__(Fetcher)
+    fetcher._closed, fetcher._fetch_waiters = False, set()
+    fetcher._fetch_task, fetcher._pending_tasks = asyncio.create_task(asyncio.sleep(99)), set(fetching)
+    consumer._fetcher = fetcher
+    await asyncio.sleep(0)
+    await hang_up(consumer)
+    assert all(task.cancelled() for task in (*fetching, fetcher._fetch_task))
+    assert consumer._client.closed
 
 
 async def test_an_error_is_raised_and_leaves_nothing_open() -> None:

@@ -120,14 +120,17 @@ async def test_a_kafka_that_is_away_is_told_as_such(
     await importing.abort_transaction()
 
 
-async def test_labels_that_may_lack_a_document_are_told_and_can_be_deleted(
-    settings: Settings, producers: list[AIOKafkaProducer]
+async def test_labels_that_may_lack_a_document_are_told_and_no_more_than_read(
+    settings: Settings, producers: list[AIOKafkaProducer], caplog: pytest.LogCaptureFixture
 ) -> None:
     guard_clients(settings)
     async with producers[0].transaction():
         await write(producers[0], settings, "whole")
     broken = RawBatch([Message(b"{}", headers=[("HEADER", b"")])], replaced={b"HEADER": b"\xff\xfe\xfd\xfcAB"})
     await asyncio.to_thread(send_raw, settings.brokers, settings.topics.labels, [(1, broken)])
-    with pytest.raises(DecodeError, match=r"labels, partition 1, offset 0: the client cannot read it \(Unicode"):
-        await read_labels(settings, "loans")
+    labels = await read_labels(settings, "loans")
+    assert [document.id for document in labels.documents] == ["whole"]
+    with pytest.raises(DecodeError, match=r"labels/1 offset 0: the client cannot read it \(Unicode"):
+        labels.require_all()
     assert await read_label_ids(settings, "loans") == ["whole"]
+    assert caplog.text.count("the labels may lack a document") == 2

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import NodeNotReadyError
 
 from agents.app import create_app
-from agents.lookups import _look_up, guard_lookups
+from agents.lookups import _bootstrap, _look_up, guard_lookups, look_up_coordinator
 from agents.settings import Settings
+from agents.topic_admin import TopicAdmin
 
 
 @pytest.fixture
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AIOKafkaClient, "bootstrap", _bootstrap)
     monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", _look_up)
 
 
@@ -34,23 +37,32 @@ async def test_every_app_is_guarded(tmp_path: Any) -> None:
     assert AIOKafkaClient.coordinator_lookup is not before
 
 
+@pytest.fixture
+def named_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Kafka name no brokers the first few times that somebody looks."""
+    asked = iter(range(100))
+    brokers = ClusterMetadata.brokers
+    monkeypatch.setattr(
+        ClusterMetadata, "brokers", lambda metadata: brokers(metadata) if next(asked, 100) > 5 else set()
+    )
+
+
 @pytest.mark.broker
-@pytest.mark.usefixtures("unguarded")
+@pytest.mark.usefixtures("unguarded", "named_late")
 async def test_a_transactional_producer_starts_as_soon_as_a_broker_is_named(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard_lookups()
-    asked = 0
-    brokers = ClusterMetadata.brokers
+    monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", look_up_coordinator)
+    async with asyncio.timeout(20), AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="lookups"):
+        pass
 
-    def named_at_last(metadata: ClusterMetadata) -> Any:
-        nonlocal asked
-        asked += 1
-        return brokers(metadata) if asked > 5 else set()
 
-    monkeypatch.setattr(ClusterMetadata, "brokers", named_at_last)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="lookups")
-    async with asyncio.timeout(20):
-        await producer.start()
-        await producer.stop()
-    assert asked > 5
+@pytest.mark.broker
+@pytest.mark.usefixtures("unguarded", "named_late")
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_who_asks_for_topics_waits_for_a_broker_that_is_named(kafka: str, *, guarded: bool) -> None:
+    if guarded:
+        guard_lookups()
+    async with asyncio.timeout(20), TopicAdmin(Settings(brokers=kafka)) as admin:
+        with nullcontext() if guarded else pytest.raises(NodeNotReadyError):
+            assert await admin.n_brokers() == 1

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from agents import registry as following
 from agents.registry import Registry, RegistryFollower, decode_record, encode_record, watch
 from agents.settings import Settings, load_settings
+from schemas.errors import DecodeError
 from schemas.names import Kind
 from schemas.records import ProjectRecord, record_key
 from tests.broker import create_topics
@@ -29,9 +30,10 @@ def test_a_record_comes_back_from_its_bytes() -> None:
     assert decode_record(key.encode(), None) == (key, None)
 
 
-@pytest.mark.parametrize("value", [b"{", b"{}", b"[]"])
-def test_a_record_that_cannot_be_read_is_left_out(value: bytes) -> None:
-    assert decode_record(b"project/loans", value) is None
+@pytest.mark.parametrize(("value", "why"), [(b"{", "is no JSON"), (b"{}", "name"), (b"[]", "expected an object")])
+def test_what_is_wrong_with_a_record_is_safe_to_print(value: bytes, why: str) -> None:
+    with pytest.raises(DecodeError, match=rf"^record 'project/loans\\x1b\[2J'.*{why}"):
+        decode_record(b"project/loans\x1b[2J", value)
     assert decode_record(b"future/thing", value) is None
 
 

@@ -139,7 +139,7 @@ def test_what_nobody_can_read_keeps_neither_a_worker_nor_a_command_from_the_rest
     place = ["--brokers", settings.brokers, "--namespace", settings.namespace]
     assert run([*place, "project", "list", "--json"]) == 0
     assert "loans" in capsys.readouterr().out
-    assert "the registry may lack something: 2 records from offset 0 cannot be read: the client" in caplog.text
+    assert "the registry may lack something: 2 records cannot be read, the first at offset 0: the client" in caplog.text
     assert (
         run([*place, "watch", "--topic", "control-events", "--from-beginning", "--count", "2", "--timeout", "20"]) == 0
     )
