@@ -43,6 +43,18 @@ async def test_a_consumer_that_breaks_off_does_not_keep_its_thread(error: BaseEx
     assert thread._fetcher.closed
 
 
+async def test_what_other_threads_ask_of_a_consumer_does_not_keep_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        async def stop(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("agents.faust_consumer._CALLS_S", 0.01)
+    thread: Any = Thread(KafkaError("no answer"))
+    thread._method_queue = Busy()
+    await asyncio.wait_for(_stop_in_thread(thread), 5)
+    assert thread._client.closed
+
+
 @pytest.fixture
 async def app(kafka: str, namespace: str, tmp_path: Path) -> Any:
     settings = settings_of(kafka, namespace, tmp_path)
